@@ -1,0 +1,227 @@
+"""The symmetries of a model as plain data: groups, pins, and how each tensor is cut into blocks of units.
+
+No torch here. An element of a Symmetry is a `Permutations` (see ``permutations.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphmerge.errors import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphmerge.symmetry.permutations import Permutations
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Some units of one axis in mixed radix: ``offset + Σ_k i_k · strides[k]`` with ``0 ≤ i_k < sizes[k]``.
+
+    Each (size, stride) pair is a *factor*. ``(heads qk)`` of 12 × 64 units is ``Run(0, (12, 64), (64, 1))``; the keys
+    of a fused projection of queries, keys and values are ``Run(768, (12, 64), (64, 1))``.
+    """
+
+    offset: int
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        return math.prod(self.sizes)
+
+    def units(self) -> np.ndarray:
+        """The positions on the axis, shape ``sizes``."""
+        where = np.full((), self.offset, dtype=np.int64)
+        for size, stride in zip(self.sizes, self.strides):
+            where = where[..., None] + np.arange(size, dtype=np.int64) * stride
+        return where
+
+    def __str__(self) -> str:
+        if not self.sizes:
+            return f"[{self.offset}]"
+        last = self.offset + sum((n - 1) * s for n, s in zip(self.sizes, self.strides))
+        shape = "×".join(map(str, self.sizes))
+        return f"[{self.offset}..{last}] as {shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How one group acts in one block.
+
+    ``dims`` are positions among the block's factors, counted over all its axes in order; the group permutes their joint
+    index (row-major; one position but for groups of pairs). ``over`` gives, for each entry of ``Group.over``, the
+    position of the factor that says which of the group's permutations to use.
+    """
+
+    group: str
+    dims: tuple[int, ...]
+    over: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A box of one tensor: a `Run` on every axis, and the moves of the groups in it."""
+
+    runs: tuple[Run, ...]
+    moves: tuple[Move, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of the block's factors over all axes: the shape that the block is viewed in to be permuted."""
+        return tuple(n for run in self.runs for n in run.sizes)
+
+    def axis_of(self, dim: int) -> int:
+        """The tensor axis that factor ``dim`` belongs to."""
+        for axis, run in enumerate(self.runs):
+            if dim < len(run.sizes):
+                return axis
+            dim -= len(run.sizes)
+        raise IndexError(dim)
+
+    def factor_of(self, dim: int) -> int:
+        """The position of factor ``dim`` on its own axis."""
+        return dim - sum(len(run.sizes) for run in self.runs[: self.axis_of(dim)])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which units of an axis a group moves: the run, and which factors of that run."""
+
+    run: Run
+    factors: tuple[int, ...]
+
+    def __str__(self) -> str:
+        if len(self.run.sizes) == 1:
+            return str(self.run)
+        return f"{self.run}, factor {'·'.join(str(f) for f in self.factors)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of one tensor, and the part of it that is meant."""
+
+    tensor: str
+    axis: int
+    part: Part
+
+    def __str__(self) -> str:
+        return f"{self.tensor}[{self.axis}] {self.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The permutations of one free leaf: ``size`` units, one permutation for each joint index of ``over``."""
+
+    name: str
+    size: int
+    over: tuple[str, ...] = ()
+    members: tuple[Axis, ...] = ()
+    kind: str = "permutation"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A leaf that may not move. Named (with its size) only where a group is over it."""
+
+    axes: tuple[Axis, ...]
+    reason: str
+    name: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """All the groups of a model, the pins, and the layout of every tensor that a group moves.
+
+    ``layout`` maps each state-dict key to its blocks, in model order; a tensor that is missing, or a unit in no block,
+    does not move. Shared tensors appear under each of their keys.
+    """
+
+    groups: tuple[Group, ...]
+    pinned: tuple[Pin, ...]
+    layout: Mapping[str, tuple[Block, ...]]
+    shapes: Mapping[str, tuple[int, ...]]
+    model: str = ""
+    notes: tuple[str, ...] = ()
+    trace: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", MappingProxyType(dict(self.layout)))
+        object.__setattr__(self, "shapes", MappingProxyType(dict(self.shapes)))
+        for group in self.groups:
+            for base in group.over:
+                if base not in self.sizes:
+                    raise SpecError(f"group {group.name!r} is over {base!r}, which is neither a group nor a named pin")
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Size of every group and of every named pin."""
+        named = {p.name: p.size for p in self.pinned if p.name is not None and p.size is not None}
+        return MappingProxyType(named | {g.name: g.size for g in self.groups})
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Group]:
+        return MappingProxyType({g.name: g for g in self.groups})
+
+    def __getitem__(self, name: str) -> Group:
+        """The group called ``name``; a KeyError lists the names that exist."""
+        if name not in self.by_name:
+            raise KeyError(f"no group {name!r}; the groups are {', '.join(self.by_name)}")
+        return self.by_name[name]
+
+    def shape(self, group: str) -> tuple[int, ...]:
+        """Shape of the array that holds one element of ``group``: the sizes of its bases, then its own."""
+        g = self[group]
+        return (*(self.sizes[b] for b in g.over), g.size)
+
+    def copies(self, group: str) -> int:
+        """How many independent permutations ``group`` has: the product of the sizes of its bases."""
+        return math.prod(self.shape(group)[:-1])
+
+    def log_order(self) -> float:
+        """Natural log of the number of elements: ``Σ_g copies(g) · ln(size(g)!)``."""
+        return math.fsum(self.copies(g.name) * math.lgamma(g.size + 1) for g in self.groups)
+
+    def bases_first(self) -> list[str]:
+        """Names of the groups, each after the groups that it is over."""
+        done: dict[str, None] = {}
+
+        def visit(name: str, path: tuple[str, ...]) -> None:
+            if name in path:
+                raise SpecError(f"groups are over each other: {' -> '.join((*path, name))}")
+            if name in done or name not in self.by_name:
+                return
+            for base in self.by_name[name].over:
+                visit(base, (*path, name))
+            done[name] = None
+
+        for group in self.groups:
+            visit(group.name, ())
+        return list(done)
+
+    def identity(self) -> Permutations:
+        """The element that moves nothing."""
+        from graphmerge.symmetry.permutations import Permutations
+
+        return Permutations.identity(self)
+
+    def random(self, seed: int = 0, groups: tuple[str, ...] | None = None) -> Permutations:
+        """A uniformly random element; only ``groups`` move if given (names), the others stay."""
+        from graphmerge.symmetry.permutations import Permutations
+
+        return Permutations.random(self, seed=seed, groups=groups)
+
+    def to_yaml(self, path: str | Path) -> None:
+        """Write the permutation spec; `graphmerge.load_spec` reads it back."""
+        from graphmerge.spec import save_spec
+
+        save_spec(self, path)

@@ -1,0 +1,260 @@
+"""One element of a Symmetry: apply, invert, compose, save."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from graphmerge.errors import ArchitectureMismatch, InputError
+from graphmerge.files import write_beside
+from graphmerge.symmetry.groups import Block, Move, Symmetry
+from graphmerge.symmetry.serial import symmetry_from_json, symmetry_to_json
+
+Weights = TypeVar("Weights", torch.nn.Module, dict[str, torch.Tensor])
+FORMAT = "graphmerge.permutations.1"
+
+
+@dataclass(frozen=True, eq=False)
+class Permutations:
+    """One element of ``symmetry``.
+
+    ``arrays[g]`` has shape ``symmetry.shape(g)`` = (bases of g ..., size of g) and says where units come *from*: with h
+    running over the base and P its permutation, a tensor axis pair (h, i) becomes ``out[h, i] = x[P[h], G[h, i]]``.
+    """
+
+    symmetry: Symmetry
+    arrays: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        whole = {}
+        for group in self.symmetry.groups:
+            shape = self.symmetry.shape(group.name)
+            array = self.arrays.get(group.name)
+            if array is None:
+                array = np.broadcast_to(np.arange(group.size), shape)
+            array = np.ascontiguousarray(array, dtype=np.int64)
+            if array.shape != shape:
+                raise ArchitectureMismatch(f"permutation of {group.name!r} has shape {array.shape}, expected {shape}")
+            if not (np.sort(array, axis=-1) == np.arange(group.size)).all():
+                raise InputError(f"the array of group {group.name!r} is not a permutation of 0..{group.size - 1}")
+            array.setflags(write=False)
+            whole[group.name] = array
+        if unknown := set(self.arrays) - set(whole):
+            raise ArchitectureMismatch(f"the symmetry has no group {sorted(unknown)[0]!r}")
+        object.__setattr__(self, "arrays", MappingProxyType(whole))
+
+    @classmethod
+    def identity(cls, symmetry: Symmetry) -> Permutations:
+        """The element that moves nothing."""
+        return cls(symmetry, {})
+
+    @classmethod
+    def random(cls, symmetry: Symmetry, seed: int = 0, groups: tuple[str, ...] | None = None) -> Permutations:
+        """A uniformly random element; only ``groups`` move if given."""
+        rng = np.random.default_rng(seed)
+        arrays = {}
+        for group in symmetry.groups:
+            identity = np.broadcast_to(np.arange(group.size), symmetry.shape(group.name))
+            drawn = rng.permuted(identity, axis=-1)
+            if groups is None or group.name in groups:
+                arrays[group.name] = drawn
+        return cls(symmetry, arrays)
+
+    @property
+    def is_identity(self) -> bool:
+        return all((a == np.arange(a.shape[-1])).all() for a in self.arrays.values())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Permutations):
+            return NotImplemented
+        return self.arrays.keys() == other.arrays.keys() and all(
+            np.array_equal(a, other.arrays[g]) for g, a in self.arrays.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- group operations ------------------------------------------------------------------------------------------
+
+    def source_bases(self, group: str) -> tuple[np.ndarray, ...]:
+        """For each base of ``group``, which of its units each joint base index comes from; shape: the bases' sizes."""
+        over = self.symmetry[group].over
+        shape = self.symmetry.shape(group)[:-1]
+        index = np.indices(shape, sparse=False)
+        found = []
+        for slot, base in enumerate(over):
+            if base not in self.arrays:  # a pinned leaf
+                found.append(index[slot])
+                continue
+            # the base may itself be over some of the group's other bases
+            inner = tuple(index[over.index(b)] for b in self.symmetry[base].over)
+            found.append(self.arrays[base][(*inner, index[slot])])
+        return tuple(found)
+
+    def __matmul__(self, other: Permutations) -> Permutations:
+        """``(p @ q).apply(x) == p.apply(q.apply(x))``."""
+        self._same_symmetry(other)
+        arrays = {}
+        for name, mine in self.arrays.items():
+            rows = tuple(b[..., None] for b in self.source_bases(name))
+            arrays[name] = other.arrays[name][(*rows, mine)]
+        return Permutations(self.symmetry, arrays)
+
+    def inverse(self) -> Permutations:
+        """The element that undoes this one."""
+        arrays = {}
+        for name, mine in self.arrays.items():
+            out = np.empty_like(mine)
+            rows = tuple(b[..., None] for b in self.source_bases(name))
+            out[(*rows, mine)] = np.broadcast_to(np.arange(mine.shape[-1]), mine.shape)
+            arrays[name] = out
+        return Permutations(self.symmetry, arrays)
+
+    def _same_symmetry(self, other: Permutations) -> None:
+        same = {g.name: self.symmetry.shape(g.name) for g in self.symmetry.groups} == {
+            g.name: other.symmetry.shape(g.name) for g in other.symmetry.groups
+        }
+        if not same:
+            raise ArchitectureMismatch("the two permutations belong to different symmetries")
+
+    # -- action on weights -----------------------------------------------------------------------------------------
+
+    def apply(self, weights: Weights) -> Weights:
+        """The same function with its units in another order: a new state dict, or a copy of the module.
+
+        Nothing is mutated. Keys, their order, dtypes and devices stay; tensors that share storage still do; what no
+        group touches is passed through.
+
+        Raises:
+            ArchitectureMismatch: a tensor has another shape than the symmetry says, or a moved tensor is missing.
+        """
+        if isinstance(weights, torch.nn.Module):
+            moved = copy.deepcopy(weights)
+            moved.load_state_dict(self.apply(dict(weights.state_dict())))
+            return moved
+        return self._apply_state(weights)
+
+    def _apply_state(self, state: Mapping[str, torch.Tensor]) -> Any:
+        if missing := [k for k in self.symmetry.layout if k not in state]:
+            raise ArchitectureMismatch(f"the weights have no tensor {missing[0]!r}, which the symmetry moves")
+        out: dict[str, torch.Tensor] = {}
+        done: dict[tuple[Any, ...], torch.Tensor] = {}
+        for key, tensor in state.items():
+            blocks = self.symmetry.layout.get(key)
+            if not blocks:
+                out[key] = tensor
+                continue
+            if tuple(tensor.shape) != self.symmetry.shapes[key]:
+                raise ArchitectureMismatch(
+                    f"{key} has shape {tuple(tensor.shape)}, the symmetry expects {self.symmetry.shapes[key]}"
+                )
+            same = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride())
+            if tensor.device.type == "meta" or same not in done:
+                done[same] = self.move_tensor(tensor, blocks)
+            out[key] = done[same]
+        return out
+
+    def move_tensor(self, tensor: torch.Tensor, blocks: tuple[Block, ...]) -> torch.Tensor:
+        """``tensor`` with the units of every block permuted; same shape, dtype and device."""
+        if not any(self._moves(m) for b in blocks for m in b.moves):
+            return tensor
+        out = tensor.clone()
+        for block in blocks:
+            moves = [m for m in block.moves if self._moves(m)]
+            if not moves:
+                continue
+            rows = block_index(block, tuple(tensor.shape))
+            # one dimension a factor; the gathers below are exact, whatever the dtype
+            x = tensor[rows].reshape(block.sizes)
+            # a group's own units first, while its bases still stand at their old places in the source
+            for move in reversed(self._bases_first(moves)):
+                x = self._gather(x, move)
+            out[rows] = x.reshape(out[rows].shape)
+        return out
+
+    def _moves(self, move: Move) -> bool:
+        array = self.arrays[move.group]
+        return not (array == np.arange(array.shape[-1])).all()
+
+    def _bases_first(self, moves: list[Move]) -> list[Move]:
+        order = {name: i for i, name in enumerate(self.symmetry.bases_first())}
+        return sorted(moves, key=lambda m: order[m.group])
+
+    def _gather(self, x: torch.Tensor, move: Move) -> torch.Tensor:
+        """Permute the joint index of ``move.dims`` of x, by the permutation that the base index selects."""
+        base_sources = self.source_bases(move.group)
+        array = self.arrays[move.group]
+        if base_sources:
+            # Called before the bases move: row h' of x later lands at the h with P[h] = h'; so row P[h] needs G[h].
+            by_source = np.empty_like(array)
+            by_source[base_sources] = array
+            array = by_source
+        index = torch.from_numpy(np.array(array)).to(x.device)  # (bases ..., joint unit)
+        if len(move.dims) == 1 and not move.over:
+            return x.index_select(move.dims[0], index)
+        rest = [d for d in range(x.dim()) if d not in move.dims]
+        y = x.permute(*rest, *move.dims)
+        shape = y.shape
+        y = y.reshape(*shape[: len(rest)], -1)  # (other factors ..., joint unit)
+        # put the index's base dimensions where the bases stand among the other factors
+        places = [rest.index(d) for d in move.over]
+        order = sorted(range(len(places)), key=lambda k: places[k])
+        index = index.permute(*order, len(places))
+        full = [1] * len(rest) + [index.shape[-1]]
+        for k in order:
+            full[places[k]] = array.shape[k]
+        y = torch.take_along_dim(y, index.reshape(full), dim=-1).reshape(shape)
+        back = np.argsort([*rest, *move.dims]).tolist()
+        return y.permute(*back)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write arrays and symmetry to one safetensors file; never leaves a half-written file."""
+        arrays = {name: np.ascontiguousarray(a) for name, a in self.arrays.items()}
+        metadata = {"format": FORMAT, "symmetry": json.dumps(symmetry_to_json(self.symmetry), sort_keys=True)}
+        with write_beside(Path(path)) as beside:
+            save_file(arrays, beside, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Permutations:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is missing or holds something else.
+        """
+        if not Path(path).is_file():
+            raise InputError(f"no permutations file at {path}")
+        try:
+            with safe_open(str(path), framework="np") as file:
+                metadata = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except Exception as error:
+            raise InputError(
+                f"{path} is not a safetensors file ({error}); expected one that Permutations.save wrote"
+            ) from None
+        if metadata.get("format") != FORMAT:
+            raise InputError(f"{path} holds no permutations; expected a file that Permutations.save wrote")
+        return cls(symmetry_from_json(json.loads(metadata["symmetry"])), arrays)
+
+
+def block_index(block: Block, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Index of a block in its tensor: slices where its runs are contiguous, else open-mesh position arrays."""
+    contiguous = []
+    for run, length in zip(block.runs, shape):
+        units = run.units().reshape(-1)
+        if not (units == run.offset + np.arange(run.length)).all() or units[-1] >= length:
+            break
+        contiguous.append(slice(run.offset, run.offset + run.length))
+    if len(contiguous) == len(block.runs):
+        return tuple(contiguous)
+    return tuple(torch.from_numpy(a) for a in np.ix_(*(run.units().reshape(-1) for run in block.runs)))

@@ -1,0 +1,78 @@
+"""A Symmetry as JSON, for the metadata of saved permutations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphmerge.symmetry.groups import Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+
+
+def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
+    """Plain lists and dicts; `symmetry_from_json` gives an equal Symmetry."""
+    return {
+        "model": symmetry.model,
+        "notes": list(symmetry.notes),
+        "groups": [
+            {
+                "name": g.name,
+                "size": g.size,
+                "over": list(g.over),
+                "kind": g.kind,
+                "members": [_axis_to_json(a) for a in g.members],
+            }
+            for g in symmetry.groups
+        ],
+        "pinned": [
+            {"axes": [_axis_to_json(a) for a in p.axes], "reason": p.reason, "name": p.name, "size": p.size}
+            for p in symmetry.pinned
+        ],
+        "layout": {key: [_block_to_json(b) for b in blocks] for key, blocks in symmetry.layout.items()},
+        "shapes": {key: list(shape) for key, shape in symmetry.shapes.items()},
+    }
+
+
+def symmetry_from_json(data: dict[str, Any]) -> Symmetry:
+    """Inverse of `symmetry_to_json`."""
+    return Symmetry(
+        groups=tuple(
+            Group(g["name"], g["size"], tuple(g["over"]), tuple(map(_axis_from_json, g["members"])), g["kind"])
+            for g in data["groups"]
+        ),
+        pinned=tuple(
+            Pin(tuple(map(_axis_from_json, p["axes"])), p["reason"], p["name"], p["size"]) for p in data["pinned"]
+        ),
+        layout={key: tuple(map(_block_from_json, blocks)) for key, blocks in data["layout"].items()},
+        shapes={key: tuple(shape) for key, shape in data["shapes"].items()},
+        model=data["model"],
+        notes=tuple(data["notes"]),
+    )
+
+
+def _run_to_json(run: Run) -> list[Any]:
+    return [run.offset, list(run.sizes), list(run.strides)]
+
+
+def _run_from_json(data: list[Any]) -> Run:
+    return Run(data[0], tuple(data[1]), tuple(data[2]))
+
+
+def _axis_to_json(axis: Axis) -> list[Any]:
+    return [axis.tensor, axis.axis, _run_to_json(axis.part.run), list(axis.part.factors)]
+
+
+def _axis_from_json(data: list[Any]) -> Axis:
+    return Axis(data[0], data[1], Part(_run_from_json(data[2]), tuple(data[3])))
+
+
+def _block_to_json(block: Block) -> dict[str, Any]:
+    return {
+        "runs": [_run_to_json(r) for r in block.runs],
+        "moves": [[m.group, list(m.dims), list(m.over)] for m in block.moves],
+    }
+
+
+def _block_from_json(data: dict[str, Any]) -> Block:
+    return Block(
+        runs=tuple(map(_run_from_json, data["runs"])),
+        moves=tuple(Move(g, tuple(dims), tuple(over)) for g, dims, over in data["moves"]),
+    )
