@@ -1,0 +1,304 @@
+"""Stage 2: boxes and leaves.
+
+Choosing one segment in every sum divides a tensor into boxes; in a box, each axis is a product of factors. An
+*occurrence* is one factor of one axis in one box of one tensor. Equations tie occurrences: a leaf is a class of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
+from graphmerge.algebra.structure import Choice, Conflict, Structures
+
+LetterKey = tuple[str, int]  # a letter, and which of its factors
+
+
+@dataclass(slots=True)
+class Box:
+    """One box of a tensor. Its occurrences are ``first .. first + count``, over all axes in order."""
+
+    tensor: str
+    choices: tuple[int, ...]
+    first: int
+    sizes: tuple[int, ...]
+    axes: tuple[int, ...]  # the axis of each occurrence
+    touched: bool = False  # does any equation speak of it?
+
+
+@dataclass(slots=True)
+class Instance:
+    """An equation with one choice for each of its letters: for each term its box and the letter of each occurrence."""
+
+    equation: int
+    choice: dict[str, int]
+    boxes: list[int]
+    letters: list[tuple[LetterKey | None, ...]]
+
+
+@dataclass
+class Leaves:
+    """Occurrences, ties and pins of a whole system."""
+
+    system: System
+    structures: Structures = field(default_factory=Structures)
+    axis_nodes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    letter_nodes: list[dict[str, int]] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    box_of: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
+    occurrence_box: list[int] = field(default_factory=list)
+    pins: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # occurrence -> reason, equation
+    conflicts: list[tuple[int, str]] = field(default_factory=list)
+    _parent: list[int] = field(default_factory=list)
+    _choice_index: dict[tuple[str, int], dict[Choice, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, system: System) -> Leaves:
+        """Run both stages."""
+        leaves = cls(system)
+        leaves._unify_structures()
+        for tensor in [t for t in system.tensors.values() if t.kind in ("parameter", "buffer", "constant")]:
+            leaves._all_boxes(tensor)
+        for number in range(len(system.equations)):
+            leaves._tie(number)
+        leaves._pin_constants()
+        leaves._settle_unread()
+        return leaves
+
+    # -- stage 1 -----------------------------------------------------------------------------------------------------
+
+    def _unify_structures(self) -> None:
+        for tensor in self.system.tensors.values():
+            self.axis_nodes[tensor.name] = tuple(self.structures.atom(n) for n in tensor.shape)
+        for number, eq in enumerate(self.system.equations):
+            nodes = {letter: self.structures.atom(size) for letter, size in eq.sizes.items()}
+            self.letter_nodes.append(nodes)
+            for place, term in enumerate(eq.terms):
+                if term.tensor is None:
+                    self._add_virtual(number, place, eq)
+                for axis, expr in zip(self.axis_nodes[self.term_tensor(number, place)], term.axes):
+                    if not expr:
+                        continue
+                    try:
+                        self.structures.unify(axis, self._expression(expr, nodes))
+                    except Conflict as conflict:
+                        self.conflicts.append((number, str(conflict)))
+
+    def _add_virtual(self, number: int, place: int, eq: Equation) -> None:
+        axes = eq.terms[place].axes
+        shape = tuple(math.prod(eq.sizes[letter_of(i)] for i in a) for a in axes)
+        tensor = Tensor(self.term_tensor(number, place), shape, "virtual")
+        self.system.add(tensor)
+        self.axis_nodes[tensor.name] = tuple(self.structures.atom(n) for n in shape)
+
+    def term_tensor(self, number: int, place: int) -> str:
+        """The tensor of a term; virtual terms have one of their own."""
+        return self.system.equations[number].terms[place].tensor or f"virtual:{number}:{place}"
+
+    def _expression(self, expr: AxisExpr, nodes: dict[str, int]) -> int:
+        parts = []
+        for item in expr:
+            node = nodes[letter_of(item)]
+            if isinstance(item, Window):
+                after = item.total - item.start - self.structures.size(node)
+                node = self.structures.sum([self.structures.atom(item.start), node, self.structures.atom(after)])
+            parts.append(node)
+        return self.structures.product(parts)
+
+    # -- stage 2 -----------------------------------------------------------------------------------------------------
+
+    def axis_choices(self, tensor: str) -> list[tuple[Choice, ...]]:
+        return [self.structures.choices(n) for n in self.axis_nodes[tensor]]
+
+    def _all_boxes(self, tensor: Tensor) -> None:
+        for choices in itertools.product(*(range(len(c)) for c in self.axis_choices(tensor.name))):
+            self.box(tensor.name, choices)
+
+    def box(self, tensor: str, choices: tuple[int, ...]) -> int:
+        """Number of a box, made on first use."""
+        key = (tensor, choices)
+        if key not in self.box_of:
+            sizes: list[int] = []
+            axes: list[int] = []
+            for axis, (index, options) in enumerate(zip(choices, self.axis_choices(tensor))):
+                own = [n for n, _ in options[index].factors] or [1]
+                sizes += own
+                axes += [axis] * len(own)
+            number = len(self.boxes)
+            self.boxes.append(Box(tensor, choices, len(self._parent), tuple(sizes), tuple(axes)))
+            self._parent.extend(range(len(self._parent), len(self._parent) + len(sizes)))
+            self.occurrence_box.extend([number] * len(sizes))
+            self.box_of[key] = number
+        return self.box_of[key]
+
+    def find(self, occurrence: int) -> int:
+        parent = self._parent
+        while parent[occurrence] != occurrence:
+            parent[occurrence] = occurrence = parent[parent[occurrence]]
+        return occurrence
+
+    def union(self, a: int, b: int) -> None:
+        a, b = self.find(a), self.find(b)
+        if a != b:
+            self._parent[max(a, b)] = min(a, b)
+
+    def size(self, occurrence: int) -> int:
+        box = self.boxes[self.occurrence_box[occurrence]]
+        return box.sizes[occurrence - box.first]
+
+    def _tie(self, number: int) -> None:
+        eq = self.system.equations[number]
+        broken = any(n == number for n, _ in self.conflicts)
+        try:
+            found = [] if broken else list(self._instances(number, eq))
+        except Conflict as conflict:
+            self.conflicts.append((number, str(conflict)))
+            broken = True
+            found = []
+        if broken:
+            self._pin_whole(number, eq)
+        for instance in found:
+            self.instances.append(instance)
+            first_at: dict[LetterKey, int] = {}
+            for box_number, letters in zip(instance.boxes, instance.letters):
+                box = self.boxes[box_number]
+                box.touched = True
+                for dim, key in enumerate(letters):
+                    if key is None:
+                        continue
+                    self.union(first_at.setdefault(key, box.first + dim), box.first + dim)
+                    if key[0] in eq.pins:
+                        self.pins.setdefault(box.first + dim, (eq.pins[key[0]], number))
+
+    def _instances(self, number: int, eq: Equation) -> Iterator[Instance]:
+        nodes = self.letter_nodes[number]
+        options = {letter: self.structures.choices(node) for letter, node in nodes.items()}
+        for picked in itertools.product(*(range(len(c)) for c in options.values())):
+            choice = dict(zip(options, picked))
+            chosen = {letter: options[letter][i] for letter, i in choice.items()}
+            boxes, letters = [], []
+            for place in range(len(eq.terms)):
+                box, keys = self._locate(self.term_tensor(number, place), eq.terms[place].axes, chosen, eq)
+                boxes.append(box)
+                letters.append(keys)
+            yield Instance(number, choice, boxes, letters)
+
+    def _locate(
+        self, tensor: str, axes: tuple[AxisExpr, ...], chosen: dict[str, Choice], eq: Equation
+    ) -> tuple[int, tuple[LetterKey | None, ...]]:
+        """The box of a term when its letters make these choices, and the letter of each of its occurrences."""
+        picked, keys = [], []
+        for axis, expr in enumerate(axes):
+            choice, own = axis_choice(expr, chosen, eq.sizes)
+            index = self._index(tensor, axis).get(choice)
+            if index is None:
+                raise Conflict(f"axis {axis} of {tensor} has no box {choice}")
+            picked.append(index)
+            keys += own
+        return self.box(tensor, tuple(picked)), tuple(keys)
+
+    def _index(self, tensor: str, axis: int) -> dict[Choice, int]:
+        key = (tensor, axis)
+        if key not in self._choice_index:
+            options = self.structures.choices(self.axis_nodes[tensor][axis])
+            self._choice_index[key] = {choice: i for i, choice in enumerate(options)}
+        return self._choice_index[key]
+
+    # -- pins --------------------------------------------------------------------------------------------------------
+
+    def _pin_whole(self, number: int, eq: Equation) -> None:
+        """No common refinement: nothing that this equation touches may move."""
+        reason = "conflict: " + next(text for n, text in self.conflicts if n == number)
+        for place in range(len(eq.terms)):
+            tensor = self.system.tensors[self.term_tensor(number, place)]
+            self._all_boxes(tensor)
+            for box in [b for b in self.boxes if b.tensor == tensor.name]:
+                box.touched = True
+                for occurrence in range(box.first, box.first + len(box.sizes)):
+                    self.pins.setdefault(occurrence, (reason, number))
+
+    def runs(self, box: Box) -> list[Choice]:
+        return [options[i] for i, options in zip(box.choices, self.axis_choices(box.tensor))]
+
+    def values(self, box: Box) -> np.ndarray:
+        """A constant's entries in one box, one dimension an occurrence."""
+        value = np.asarray(self.system.tensors[box.tensor].value)
+        for axis, choice in enumerate(self.runs(box)):
+            units = np.full((), choice.offset)
+            for size, stride in choice.factors:
+                units = units[..., None] + np.arange(size) * stride
+            value = value.take(units.reshape(-1), axis=axis)
+        return value.reshape(box.sizes)
+
+    def _pin_constants(self) -> None:
+        """A constant pins a factor along which it varies, and no other."""
+        for box in self.boxes:
+            tensor = self.system.tensors[box.tensor]
+            if tensor.kind != "constant" or not box.touched:
+                continue
+            value = self.values(box)
+            for dim in range(value.ndim):
+                if array_varies(value, dim):
+                    self.pins.setdefault(box.first + dim, (f"constant {tensor.name} varies along it", None))
+
+    def _settle_unread(self) -> None:
+        """Units that no op reads stay put; the other axes of such a box move with a box that differs in one axis."""
+        by_tensor: dict[str, list[Box]] = {}
+        for box in self.boxes:
+            if self.system.tensors[box.tensor].kind in ("parameter", "buffer"):
+                by_tensor.setdefault(box.tensor, []).append(box)
+        for boxes in by_tensor.values():
+            known = deque(b for b in boxes if b.touched)
+            unread = [b for b in boxes if not b.touched]
+            while known:
+                near = known.popleft()
+                for box in [b for b in unread if sum(x != y for x, y in zip(b.choices, near.choices)) == 1]:
+                    self._follow(box, near)
+                    unread.remove(box)
+                    known.append(box)
+            for box in unread:
+                for occurrence in range(box.first, box.first + len(box.sizes)):
+                    self.pins.setdefault(occurrence, ("unread: no op reads this part", None))
+
+    def _follow(self, box: Box, near: Box) -> None:
+        odd = next(a for a, (x, y) in enumerate(zip(box.choices, near.choices)) if x != y)
+        there = {(a, k): near.first + d for d, (a, k) in enumerate(_numbered(near.axes))}
+        for dim, (axis, k) in enumerate(_numbered(box.axes)):
+            if axis == odd:
+                self.pins.setdefault(box.first + dim, ("unread: no op reads this part", None))
+            else:
+                self.union(box.first + dim, there[axis, k])
+
+
+def _numbered(axes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(axis, which factor of it) for each occurrence of a box."""
+    return [(axis, axes[:dim].count(axis)) for dim, axis in enumerate(axes)]
+
+
+def axis_choice(
+    expr: AxisExpr, chosen: dict[str, Choice], sizes: dict[str, int] | object
+) -> tuple[Choice, list[LetterKey | None]]:
+    """The choice of an axis when its letters make theirs, and the letter of each factor."""
+    assert isinstance(sizes, dict)
+    inner = math.prod(_length(i, sizes) for i in expr)
+    offset, factors, keys = 0, [], []
+    for item in expr:
+        inner //= _length(item, sizes)
+        choice = chosen[letter_of(item)]
+        offset += (choice.offset + (item.start if isinstance(item, Window) else 0)) * inner
+        factors += [(n, s * inner) for n, s in choice.factors]
+        keys += [(letter_of(item), k) for k in range(len(choice.factors))]
+    # an axis of one unit in this box still has one occurrence
+    keys = keys or [(letter_of(expr[0]), 0) if expr else None]
+    return Choice(offset, tuple(factors)), keys
+
+
+def _length(item: str | Window, sizes: dict[str, int]) -> int:
+    return item.total if isinstance(item, Window) else sizes[item]

@@ -1,0 +1,132 @@
+"""Programs -> one System of equations. Several traces of one model share its parameters, so the solution is their meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graphmerge.algebra import Equation, Origin, System, Tensor
+from graphmerge.errors import UnknownOp
+from graphmerge.rules import derive, pin_tensor
+from graphmerge.trace.program import Node, Program, Ref, TensorInfo
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A call that no rule describes: everything that it touches is pinned."""
+
+    op: str
+    node: str
+    module: str
+    source: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.why}, at {self.source or 'an unknown line'} in {self.module or 'the model'} (node {self.node})"
+
+
+@dataclass
+class Assembled:
+    """The system, with what the report must say."""
+
+    system: System = field(default_factory=System)
+    unknown: list[Unknown] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def assemble(programs: Sequence[Program], strict: bool = False) -> Assembled:
+    """All equations of all traces; tensors of the second and later traces get a prefix, parameters are shared.
+
+    Raises:
+        UnknownOp: with ``strict``, at the first op without a rule.
+    """
+    result = Assembled()
+    for number, program in enumerate(programs):
+        _add(result, program, prefix="" if number == 0 else f"trace{number + 1}:", strict=strict)
+    return result
+
+
+def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None:
+    def named(info: TensorInfo) -> str:
+        return info.name if info.kind in ("parameter", "buffer") else prefix + info.name
+
+    system = result.system
+    names = {info.name: named(info) for info in program.tensors.values()}
+    constants = {info.name: info.value for info in program.tensors.values() if info.kind == "constant"}
+    nodes = live_nodes(program)
+    used = {r.name for n in nodes for r in (*tensor_args(n), *n.outputs)} | set(program.inputs)
+    used |= set(program.outputs.values())
+    for info in program.tensors.values():
+        if info.name in used or info.kind in ("parameter", "buffer"):
+            system.tensors.setdefault(names[info.name], Tensor(names[info.name], info.shape, info.kind, info.value))
+    for node in nodes:
+        derived = derive(node, constants)
+        if derived.unknown is not None:
+            found = Unknown(node.op, node.name, node.module, node.source, derived.unknown)
+            if strict:
+                raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
+            if not prefix:
+                result.unknown.append(found)
+        system.equations += [_renamed(eq, names) for eq in derived.equations]
+    system.equations += [_renamed(eq, names) for eq in _boundary(program)]
+    result.notes += [n for n in program.notes if n not in result.notes]
+
+
+def _boundary(program: Program) -> list[Equation]:
+    """Inputs and outputs are pinned, and so is what the forward pass writes in place."""
+    wanted = [(key, f"input {key.removeprefix('input:')}", "input") for key in program.inputs]
+    wanted += [(tensor, f"output {name}", "output") for name, tensor in program.outputs.items()]
+    wanted += [(tensor, f"written in place by {op}", "mutation") for tensor, op in program.written.items()]
+    found = []
+    for name, reason, kind in wanted:
+        info = program.tensors.get(name)
+        if info is not None and info.shape:
+            origin = Origin(kind, name, "", "", "pin")
+            found.append(pin_tensor(Ref(name, info.shape), reason, origin))
+    return found
+
+
+def _renamed(eq: Equation, names: dict[str, str]) -> Equation:
+    if all(t.tensor is None or names[t.tensor] == t.tensor for t in eq.terms):
+        return eq
+    from dataclasses import replace
+
+    terms = tuple(t if t.tensor is None else replace(t, tensor=names[t.tensor]) for t in eq.terms)
+    return replace(eq, terms=terms)
+
+
+def tensor_args(node: Node) -> list[Ref]:
+    """Every tensor that a node reads."""
+
+    def refs(value: object) -> list[Ref]:
+        if isinstance(value, Ref):
+            return [value]
+        return [r for v in value for r in refs(v)] if isinstance(value, tuple) else []
+
+    return [r for a in (*node.args, *node.kwargs.values()) for r in refs(a)]
+
+
+def live_nodes(program: Program) -> list[Node]:
+    """Nodes that an output needs, and those that only tie a parameter which no output reads."""
+    needed = _closure(program, set(program.outputs.values()))
+    read = {r.name for n in program.nodes if n.name in needed for r in tensor_args(n)}
+    idle = {i.name for i in program.tensors.values() if i.kind == "parameter" and i.name not in read}
+    roots: set[str] = set()
+    for node in program.nodes:  # in order: whatever an idle parameter flows into
+        if node.name not in needed and any(r.name in idle for r in tensor_args(node)):
+            idle |= {r.name for r in node.outputs}
+            roots |= {r.name for r in node.outputs}
+    needed |= _closure(program, roots)
+    return [n for n in program.nodes if n.name in needed]
+
+
+def _closure(program: Program, tensors: set[str]) -> set[str]:
+    """Names of the nodes that these tensors depend on."""
+    wanted, needed = set(tensors), set()
+    for node in reversed(program.nodes):
+        if any(r.name in wanted for r in node.outputs) or node.op.split(".")[1].endswith("_") and any(
+            r.name in wanted for r in tensor_args(node)[:1]
+        ):
+            needed.add(node.name)
+            wanted |= {r.name for r in tensor_args(node)}
+    return needed

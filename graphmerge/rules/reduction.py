@@ -1,0 +1,124 @@
+"""Sums, means, softmax and norms: what they reduce to on the way is a virtual term."""
+
+from __future__ import annotations
+
+from graphmerge.algebra import Equation
+from graphmerge.rules.elementwise import aligned
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, normal_dims, rule
+
+
+@rule(
+    *(
+        f"aten.{n}"
+        for n in ("all", "amax", "amin", "any", "count_nonzero", "logsumexp", "max", "mean", "min", "nansum")
+    ),
+    *(f"aten.{n}" for n in ("prod", "std", "sum", "var", "var_mean", "aminmax")),
+    kind="reduction",
+)
+def reduce(call: Call) -> list[Equation]:
+    """``... k -> ...``; a second output that holds indices is pinned along nothing but speaks of k, so k is pinned."""
+    if len(call.tensors) == 2:  # maximum of two tensors, spelled max
+        return [aligned(call, call.tensors)]
+    x = call.tensors[0]
+    dims = call.arg(1, "dim")
+    if isinstance(dims, bool):  # var(x, unbiased)
+        dims = None
+    names_units = call.node.op.split(".")[1] in ("max", "min") and len(call.node.outputs) > 1
+    return _reduced(call, x, normal_dims(dims, len(x.shape)), indices=names_units)
+
+
+@rule("aten.norm", "aten.linalg_vector_norm", kind="reduction")
+def norm(call: Call) -> list[Equation]:
+    """``... k -> ...``."""
+    x = call.tensors[0]
+    return _reduced(call, x, normal_dims(call.arg(2, "dim"), len(x.shape)), indices=False)
+
+
+@rule("aten.argmax", "aten.argmin", kind="reduction")
+def arg(call: Call) -> list[Equation]:
+    """The result names units of k: k is pinned."""
+    x = call.tensors[0]
+    return _reduced(call, x, normal_dims(call.arg(1, "dim"), len(x.shape)), indices=True)
+
+
+def _reduced(call: Call, x: Ref, dims: tuple[int, ...], indices: bool) -> list[Equation]:
+    letters = axis_letters(len(x.shape))
+    sizes = dict(zip(letters, x.shape))
+    kept = [l for d, l in enumerate(letters) if d not in dims]
+    terms = [(x, [(l,) for l in letters])]
+    for out in call.node.outputs:
+        whole = len(out.shape) == len(letters)
+        if not whole and len(out.shape) != len(kept):
+            raise NotCovered(f"shape {out.shape} after reducing {dims} of {x.shape}")
+        terms.append(
+            (out, [() if d in dims else (l,) for d, l in enumerate(letters)] if whole else [(l,) for l in kept])
+        )
+    return [call.terms(terms, sizes, pins=[letters[d] for d in dims] if indices else [])]
+
+
+@rule("aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax", "aten._safe_softmax", kind="softmax")
+def softmax(call: Call) -> list[Equation]:
+    """``... k -> ... k | ...``: the denominator has no k, so nothing else is over k."""
+    return [_along(call, call.tensors[0], normal_dims(call.arg(1, "dim"), len(call.out.shape)), [])]
+
+
+@rule("aten.normalize", "aten.glu", kind="normalisation")
+def not_whole(_: Call) -> list[Equation]:
+    raise NotCovered("traced as its parts elsewhere")
+
+
+@rule("aten.layer_norm", "aten.native_layer_norm", "aten.rms_norm", "aten._fused_rms_norm", kind="normalisation")
+def layer_norm(call: Call) -> list[Equation]:
+    """``... k, k, k -> ... k | ...`` with k the normalised axes."""
+    shape = call.arg(1, "normalized_shape")
+    dims = tuple(range(len(call.out.shape) - len(shape), len(call.out.shape)))
+    x, *gains = call.tensors
+    return [_along(call, x, dims, gains)]
+
+
+def _along(call: Call, x: Ref, dims: tuple[int, ...], gains: list[Ref]) -> Equation:
+    letters = axis_letters(len(x.shape))
+    axes = [(l,) for l in letters]
+    kept = [l for d, l in enumerate(letters) if d not in dims]
+    terms = [(x, axes), (call.out, axes)] + [(g, [(letters[d],) for d in dims]) for g in gains]
+    for extra in call.node.outputs[1:]:  # mean and inverse deviation
+        if extra.shape:
+            terms.append((extra, [() if d in dims else (l,) for d, l in enumerate(letters)]))
+    return call.terms(terms, dict(zip(letters, x.shape)), virtual=[kept])
+
+
+@rule("aten.batch_norm", "aten._native_batch_norm_legit_no_training", kind="normalisation")
+def batch_norm(call: Call) -> list[Equation]:
+    """In eval mode ``b c ..., c, c, c, c -> b c ...``: elementwise."""
+    x, *stats = call.tensors
+    letters = axis_letters(len(x.shape))
+    axes = [(l,) for l in letters]
+    return [call.terms([(x, axes), (call.out, axes), *((s, [("x1",)]) for s in stats)], dict(zip(letters, x.shape)))]
+
+
+@rule("aten.group_norm", kind="normalisation")
+def group_norm(call: Call) -> list[Equation]:
+    """``b (g c) x, (g c), (g c) -> b (g c) x | b g``."""
+    x, *gains = call.tensors
+    groups = call.arg(1, "num_groups")
+    letters = axis_letters(len(x.shape))
+    sizes = dict(zip(letters, x.shape)) | {"g": groups, "c": x.shape[1] // groups}
+    axes = [("x0",), ("g", "c"), *((l,) for l in letters[2:])]
+    virtual = ["x0", "g"] if groups > 1 else ["x0"]
+    return [call.terms([(x, axes), (call.out, axes), *((w, [("g", "c")]) for w in gains)], sizes, virtual=[virtual])]
+
+
+@rule("aten.topk", "aten.sort", "aten.kthvalue", kind="selection")
+def ranked(call: Call) -> list[Equation]:
+    """``... e! -> ... k!``: values in order of size, and labels of e; e is pinned."""
+    x = call.tensors[0]
+    letters = axis_letters(len(x.shape))
+    position = 1 if call.node.op.startswith("aten.sort") else 2
+    dim = call.arg(position, "dim", -1)
+    dim = (dim if isinstance(dim, int) and not isinstance(dim, bool) else -1) % len(letters)
+    sizes = dict(zip(letters, x.shape)) | {"k": call.out.shape[dim]}
+    terms = [(x, [(l,) for l in letters])]
+    for out in call.node.outputs:
+        terms.append((out, [("k",) if d == dim else (l,) for d, l in enumerate(letters)]))
+    kept = [l for d, l in enumerate(letters) if d != dim]
+    return [call.terms(terms, sizes, pins=[letters[dim], "k"], virtual=[kept])]

@@ -1,0 +1,163 @@
+"""One rule for each op: a call of the op in, equations out. A rule returns equations, nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphmerge.algebra import Equation, EquationError, Origin, Term, equation
+from graphmerge.algebra.equation import AxisExpr, drop_units, letter_of
+from graphmerge.trace.program import Node, Ref
+
+Rule = Callable[["Call"], list[Equation]]
+_RULES: dict[str, tuple[Rule, str]] = {}
+
+
+@dataclass
+class Call:
+    """What a rule sees: the arguments of one op, and makers of equations that know where they come from."""
+
+    node: Node
+    kind: str = ""
+    constants: Mapping[str, Any] = field(default_factory=dict)  # values of constant tensors, by name
+
+    def arg(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument by position or keyword."""
+        if position < len(self.node.args):
+            return self.node.args[position]
+        return self.node.kwargs.get(name, default)
+
+    @property
+    def out(self) -> Ref:
+        return self.node.outputs[0]
+
+    @property
+    def tensors(self) -> list[Ref]:
+        """All tensor arguments, in order."""
+        return [r for a in (*self.node.args, *self.node.kwargs.values()) for r in _refs(a)]
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.node.op, self.node.name, self.node.module, self.node.source, self.kind)
+
+    def write(self, text: str, refs: Sequence[Ref], sizes: Mapping[str, int] | None = None) -> Equation:
+        """An equation as text; see `graphmerge.algebra.equation`."""
+        names, shapes = [r.name for r in refs], [r.shape for r in refs]
+        return equation(text, names, shapes, sizes, f"pinned by {self.node.op}", self.origin)
+
+    def terms(
+        self,
+        refs: Sequence[tuple[Ref, Sequence[AxisExpr]]],
+        sizes: Mapping[str, int],
+        pins: Iterable[str] = (),
+        virtual: Sequence[Sequence[str]] = (),
+    ) -> Equation:
+        """An equation from terms; sizes of unused letters are ignored."""
+        terms = [Term(r.name, tuple(drop_units(tuple(a), sizes) for a in axes)) for r, axes in refs]
+        terms += [Term(None, tuple((x,) for x in letters)) for letters in virtual]
+        used = {letter_of(i) for t in terms for a in t.axes for i in a}
+        reason = f"pinned by {self.node.op}"
+        return Equation(
+            tuple(terms),
+            {x: n for x, n in sizes.items() if x in used},
+            {x: reason for x in pins if x in used},
+            self.origin,
+        )
+
+    def pin_all(self, refs: Sequence[Ref], reason: str) -> list[Equation]:
+        """No axis of these tensors may move."""
+        return [pin_tensor(ref, reason, self.origin) for ref in refs if ref.shape]
+
+
+def pin_tensor(ref: Ref, reason: str, origin: Origin) -> Equation:
+    """Pin every axis of one tensor."""
+    letters = [f"x{k}" for k in range(len(ref.shape))]
+    axes = tuple((x,) for x in letters)
+    return Equation((Term(ref.name, axes),), dict(zip(letters, ref.shape)), dict.fromkeys(letters, reason), origin)
+
+
+def _refs(value: Any) -> list[Ref]:
+    if isinstance(value, Ref):
+        return [value]
+    return [r for v in value for r in _refs(v)] if isinstance(value, tuple) else []
+
+
+def op_key(op: str) -> str:
+    """``aten.add_.Tensor`` and ``aten.add.Scalar`` share the key ``aten.add``; other overloads may have their own rule."""
+    namespace, _, rest = op.partition(".")
+    name, _, overload = rest.partition(".")
+    base = name.removesuffix("_") if not name.startswith("__") else name
+    full = f"{namespace}.{base}.{overload}"
+    return full if full in _RULES else f"{namespace}.{base}"
+
+
+def rule(*ops: str, kind: str) -> Callable[[Rule], Rule]:
+    """Register a rule under op names, ``aten.linear`` (all overloads) or ``aten.view.dtype`` (one).
+
+    Raises:
+        ValueError: an op that has a rule already.
+    """
+
+    def register(function: Rule) -> Rule:
+        for op in ops:
+            if op in _RULES:
+                raise ValueError(f"op {op} has a rule already: {_RULES[op][0].__name__}")
+            _RULES[op] = (function, kind)
+        return function
+
+    return register
+
+
+def known_ops() -> list[str]:
+    """All op names with a rule, sorted."""
+    return sorted(_RULES)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Equations of one node; ``unknown`` says why everything was pinned instead, if it was."""
+
+    equations: list[Equation]
+    unknown: str | None = None
+
+
+def derive(node: Node, constants: Mapping[str, Any]) -> Derived:
+    """Equations of one call. An op without a rule, or a rule that does not fit, pins every axis that the op touches."""
+    found = _RULES.get(op_key(node.op))
+    call = Call(node, found[1] if found else "unknown op", constants)
+    outputs = [r for r in node.outputs if r.shape]
+    if found is None:
+        why = f"unknown op {node.op}"
+    else:
+        try:
+            return Derived(found[0](call))
+        except (EquationError, NotCovered) as error:
+            why = f"no rule for this use of {node.op}: {error}"
+    return Derived(call.pin_all([*call.tensors, *outputs], why), why)
+
+
+class NotCovered(Exception):  # noqa: N818  (caught by derive)
+    """A use of an op that its rule does not describe."""
+
+
+def broadcast(ref: Ref, letters: Sequence[str], sizes: Mapping[str, int]) -> list[AxisExpr]:
+    """Axes of ``ref`` aligned at the right with ``letters``; an axis of size 1 where the letter is longer has none."""
+    own = letters[len(letters) - len(ref.shape) :]
+    return [(x,) if n == sizes[x] else () for x, n in zip(own, ref.shape)]
+
+
+def axis_letters(rank: int) -> list[str]:
+    return [f"x{k}" for k in range(rank)]
+
+
+def normal_dims(dims: Any, rank: int) -> tuple[int, ...]:
+    """Non-negative dims; None or () means all."""
+    if dims is None or dims == ():
+        return tuple(range(rank))
+    return tuple(d % rank for d in (dims if isinstance(dims, tuple) else (dims,))) if rank else ()
+
+
+def product_size(shape: Iterable[int]) -> int:
+    return math.prod(shape)

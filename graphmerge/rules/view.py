@@ -1,0 +1,193 @@
+"""Axes renamed, split, joined, repeated: nothing is computed."""
+
+from __future__ import annotations
+
+import math
+
+from graphmerge.algebra import Equation
+from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, pin_tensor, rule
+
+
+@rule(
+    *(f"aten.{n}" for n in ("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze")),
+    *(f"aten.{n}" for n in ("view_as", "reshape_as", "ravel", "_reshape_alias", "atleast_1d", "atleast_2d")),
+    kind="view",
+)
+def view(call: Call) -> list[Equation]:
+    """Row-major: ``b t (h d) -> b t h d``. The letters are what both shapes refine to."""
+    x = call.tensors[0]
+    return view_equations(call, x, call.out)
+
+
+def view_equations(call: Call, x: Ref, out: Ref) -> list[Equation]:
+    """Walk both shapes until their products agree; in each such run, cut at the strides of both sides.
+
+    Strides that do not divide each other have no common factors: those axes are pinned.
+    """
+    mine: list[AxisExpr] = [()] * len(x.shape)
+    theirs: list[AxisExpr] = [()] * len(out.shape)
+    sizes: dict[str, int] = {}
+    pins: list[str] = []
+    for here, there in _runs(x.shape, out.shape):
+        factors = _refine([x.shape[a] for a in here], [out.shape[a] for a in there])
+        if factors is None:
+            for side, axes, shape in ((mine, here, x.shape), (theirs, there, out.shape)):
+                for axis in axes:
+                    letter = f"p{len(sizes)}"
+                    sizes[letter] = shape[axis]
+                    side[axis] = (letter,)
+                    pins.append(letter)
+            continue
+        letters = [f"x{len(sizes) + k}" for k in range(len(factors))]
+        sizes |= dict(zip(letters, factors))
+        for side, axes, shape in ((mine, here, x.shape), (theirs, there, out.shape)):
+            rest = list(zip(letters, factors))
+            for axis in axes:
+                side[axis], rest = _take(shape[axis], rest)
+    return [call.terms([(x, mine), (out, theirs)], sizes, pins=pins)]
+
+
+def _runs(xs: tuple[int, ...], ys: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+    """Axes on both sides whose sizes multiply to the same; axes of size 1 are left out."""
+    left = [a for a, n in enumerate(xs) if n != 1]
+    right = [a for a, n in enumerate(ys) if n != 1]
+    runs: list[tuple[list[int], list[int]]] = []
+    while left or right:
+        if not left or not right:
+            raise NotCovered(f"shapes {xs} and {ys}")
+        here, there = [left.pop(0)], [right.pop(0)]
+        while (a := math.prod(xs[i] for i in here)) != (b := math.prod(ys[i] for i in there)):
+            source, run = (left, here) if a < b else (right, there)
+            if not source:
+                raise NotCovered(f"shapes {xs} and {ys}")
+            run.append(source.pop(0))
+        runs.append((here, there))
+    return runs
+
+
+def _refine(xs: list[int], ys: list[int]) -> list[int] | None:
+    """Factors, outermost first, that both sides are products of; None if there are none."""
+    total = math.prod(xs)
+    strides = {total, 1}
+    for side in (xs, ys):
+        inner = total
+        for size in side:
+            inner //= size
+            strides.add(inner)
+    chain = sorted(strides, reverse=True)
+    if any(a % b for a, b in zip(chain, chain[1:])):
+        return None
+    return [a // b for a, b in zip(chain, chain[1:])]
+
+
+def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tuple[str, int]]]:
+    """The letters that make up the first ``size`` units."""
+    taken: list[str] = []
+    while size > 1:
+        letter, length = factors[0]
+        taken.append(letter)
+        size //= length
+        factors = factors[1:]
+    return tuple(taken), factors
+
+
+@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", "aten.im2col", kind="pin")
+def reinterpret(call: Call) -> list[Equation]:
+    """Bits or strides read otherwise: pinned."""
+    return call.pin_all([*call.tensors, *call.node.outputs], f"pinned by {call.node.op}")
+
+
+def _moved(call: Call, order: list[int]) -> list[Equation]:
+    """``order[k]`` is the input axis that output axis k is."""
+    x = call.tensors[0]
+    letters = axis_letters(len(x.shape))
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    return [call.terms([(x, axes), (call.out, [axes[d] for d in order])], dict(zip(letters, x.shape)))]
+
+
+@rule("aten.permute", kind="permute")
+def permute(call: Call) -> list[Equation]:
+    rank = len(call.out.shape)
+    return _moved(call, [d % rank for d in call.arg(1, "dims")])
+
+
+@rule("aten.transpose", "aten.swapaxes", "aten.swapdims", kind="permute")
+def transpose(call: Call) -> list[Equation]:
+    rank = len(call.out.shape)
+    order = list(range(rank))
+    a, b = call.arg(1, "dim0") % rank, call.arg(2, "dim1") % rank
+    order[a], order[b] = order[b], order[a]
+    return _moved(call, order)
+
+
+@rule("aten.t", "aten.numpy_T", "aten.mT", "aten.mH", "aten.adjoint", "aten.matrix_H", kind="permute")
+def reverse(call: Call) -> list[Equation]:
+    """``t`` and ``numpy_T`` reverse all axes, the others the last two."""
+    rank = len(call.out.shape)
+    order = list(range(rank))
+    if call.node.op.split(".")[1] in ("t", "numpy_T"):
+        return _moved(call, order[::-1])
+    return _moved(call, [*order[:-2], rank - 1, rank - 2])
+
+
+@rule("aten.movedim", "aten.moveaxis", kind="permute")
+def movedim(call: Call) -> list[Equation]:
+    rank = len(call.out.shape)
+    source, target = (a if isinstance(a, tuple) else (a,) for a in (call.arg(1, "source"), call.arg(2, "destination")))
+    source, target = [d % rank for d in source], [d % rank for d in target]
+    rest = iter(d for d in range(rank) if d not in source)
+    return _moved(call, [source[target.index(k)] if k in target else next(rest) for k in range(rank)])
+
+
+@rule("aten.expand", "aten.broadcast_to", "aten.expand_as", kind="expand")
+def expand(call: Call) -> list[Equation]:
+    """``b k 1 t -> b k g t``: a letter that only the right side has."""
+    x = call.tensors[0]
+    letters = axis_letters(len(call.out.shape))
+    sizes = dict(zip(letters, call.out.shape))
+    own = letters[len(letters) - len(x.shape) :]
+    axes: list[AxisExpr] = [(c,) if n == sizes[c] else () for c, n in zip(own, x.shape)]
+    return [call.terms([(x, axes), (call.out, [(c,) for c in letters])], sizes)]
+
+
+@rule("aten.repeat", "aten.tile", kind="expand")
+def repeat(call: Call) -> list[Equation]:
+    """``k -> (g k)`` for each axis."""
+    x = call.tensors[0]
+    rank = len(call.out.shape)
+    letters, copies = axis_letters(rank), [f"g{k}" for k in range(rank)]
+    shape = (1,) * (rank - len(x.shape)) + x.shape
+    sizes = dict(zip(letters, shape)) | {g: out // n for g, out, n in zip(copies, call.out.shape, shape)}
+    own: list[AxisExpr] = [(c,) for c in letters[rank - len(x.shape) :]]
+    return [call.terms([(x, own), (call.out, list(zip(copies, letters)))], sizes)]
+
+
+@rule("aten.repeat_interleave", kind="expand")
+def repeat_interleave(call: Call) -> list[Equation]:
+    """``k -> (k g)`` along one axis."""
+    x, times, dim = call.tensors[0], call.arg(1, "repeats"), call.arg(2, "dim")
+    if not isinstance(times, int) or dim is None:
+        raise NotCovered("repeats that differ, or a flattened input")
+    letters = axis_letters(len(x.shape))
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    out = list(axes)
+    out[dim % len(axes)] = (letters[dim % len(axes)], "g")
+    return [call.terms([(x, axes), (call.out, out)], dict(zip(letters, x.shape)) | {"g": times})]
+
+
+@rule("aten.view_as_complex", "aten.view_as_real", kind="view")
+def complex_view(call: Call) -> list[Equation]:
+    """``... n c! -> ... n`` with c the two parts, and back."""
+    x = call.tensors[0]
+    whole, short = (x, call.out) if len(x.shape) > len(call.out.shape) else (call.out, x)
+    letters = [*axis_letters(len(short.shape)), "c"]
+    terms = [(whole, [(c,) for c in letters]), (short, [(c,) for c in letters[:-1]])]
+    return [call.terms(terms, dict(zip(letters, whole.shape)), pins=["c"])]
+
+
+@rule("aten.diagonal", kind="view")
+def diagonal(call: Call) -> list[Equation]:
+    """Two axes read as one: both pinned."""
+    x = call.tensors[0]
+    return [pin_tensor(x, f"pinned by {call.node.op}", call.origin), pin_tensor(call.out, "diagonal", call.origin)]

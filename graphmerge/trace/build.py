@@ -1,0 +1,233 @@
+"""torch.fx graph -> Program: constants folded, in-place ops made functional, dead code kept only for its ties."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import torch
+
+from graphmerge.trace.capture import state_of
+from graphmerge.trace.program import Node, Program, Ref, TensorInfo
+
+# switches of autograd and autocast: they compute nothing
+SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
+RANDOM_OPS = ("rand", "randn", "bernoulli", "multinomial", "normal", "randint", "randperm", "uniform", "exponential")
+
+
+def build(
+    model: torch.nn.Module,
+    graph: torch.fx.GraphModule,
+    names: dict[str, str],
+    example: dict[str, torch.Tensor],
+    notes: list[str],
+) -> Program:
+    """Everything that depends on no parameter and no input is evaluated on the CPU and becomes a constant."""
+    return _Builder(model, graph, names, example, notes).program
+
+
+class _Builder:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        graph: torch.fx.GraphModule,
+        names: dict[str, str],
+        example: dict[str, torch.Tensor],
+        notes: list[str],
+    ) -> None:
+        self.state = state_of(model)
+        self.moving = moving_tensors(model)
+        self.values: dict[torch.fx.Node, Any] = {}  # constants
+        self.renamed: dict[torch.fx.Node, torch.fx.Node] = {}  # an in-place op's argument -> its result
+        self.graph = graph
+        holders = {n.name: names[n.name] for n in graph.graph.nodes if n.op == "placeholder"}
+        self.program = Program({}, [], (), {}, graph, holders, example, list(notes))
+        for node in graph.graph.nodes:
+            getattr(self, f"_{node.op}")(node, names)
+
+    # -- one method for each kind of fx node ---------------------------------------------------------------------
+
+    def _placeholder(self, node: torch.fx.Node, names: dict[str, str]) -> None:
+        key, shape = names[node.name], tuple(node.meta["val"].shape)
+        if key.startswith("input:"):
+            self.program.inputs += (key,)
+            self._tensor(key, shape, "activation")
+        elif key in self.moving:
+            self._tensor(key, shape, self.moving[key])
+        else:
+            self.values[node] = self.state[key].detach()
+            self._tensor(key, shape, "constant", self.values[node])
+        node.meta["tensor"] = key
+
+    def _get_attr(self, node: torch.fx.Node, _: dict[str, str]) -> None:
+        value = getattr(self.graph, str(node.target))
+        self.values[node] = value
+        node.meta["tensor"] = node.name
+        self._tensor(node.name, tuple(value.shape), "constant", value)
+
+    def _call_function(self, node: torch.fx.Node, _: dict[str, str]) -> None:
+        if node.target is operator.getitem:
+            self._getitem(node)
+            return
+        if getattr(node.target, "__name__", "") in SWITCHES:
+            return
+        sources = [self._current(n) for n in node.all_input_nodes]
+        if all(n in self.values for n in sources) and not self._is_random(node):
+            self._fold(node)
+            return
+        module, source = node.meta.get("graphmerge", ("", ""))
+        outputs = self._outputs(node)
+        name = str(node.target)
+        args = tuple(self._plain(a) for a in node.args)
+        kwargs = {k: self._plain(v) for k, v in node.kwargs.items()}
+        self.program.nodes.append(Node(node.name, name, args, kwargs, outputs, module, source))
+        schema = getattr(node.target, "_schema", None)
+        if schema is not None and schema.is_mutable:
+            self._mutate(node, schema)
+
+    def _output(self, node: torch.fx.Node, names: dict[str, str]) -> None:
+        results = node.args[0]
+        assert isinstance(results, (list, tuple))
+        for i, result in enumerate(results):
+            assert isinstance(result, torch.fx.Node)
+            self.program.outputs[names[f"output:{i}"]] = self._ref(result).name
+
+    def _call_module(self, node: torch.fx.Node, _: dict[str, str]) -> None:
+        raise AssertionError(f"a traced graph has no module calls: {node}")
+
+    # -- helpers -------------------------------------------------------------------------------------------------------
+
+    def _tensor(self, name: str, shape: tuple[int, ...], kind: str, value: torch.Tensor | None = None) -> None:
+        array = None if value is None else to_numpy(value)
+        self.program.tensors[name] = TensorInfo(name, shape, kind, array)
+
+    def _current(self, node: torch.fx.Node) -> torch.fx.Node:
+        while node in self.renamed:
+            node = self.renamed[node]
+        return node
+
+    def _is_random(self, node: torch.fx.Node) -> bool:
+        return str(node.target).split(".")[1:2] != [] and _base_name(node) in RANDOM_OPS
+
+    def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
+        value = node.meta.get("val")
+        if isinstance(value, (list, tuple)):
+            refs = []
+            for k, item in enumerate(value):
+                shape = tuple(item.shape) if isinstance(item, torch.Tensor) else ()
+                refs.append(Ref(f"{node.name}.{k}", shape))
+        else:
+            refs = [Ref(node.name, tuple(value.shape) if isinstance(value, torch.Tensor) else ())]
+            node.meta["tensor"] = node.name
+        for ref in refs:
+            self._tensor(ref.name, ref.shape, "activation")
+        return tuple(refs)
+
+    def _getitem(self, node: torch.fx.Node) -> None:
+        source, index = node.args
+        assert isinstance(source, torch.fx.Node)
+        if source in self.values:
+            self.values[node] = self.values[source][index]
+            self._constant(node)
+        else:
+            node.meta["tensor"] = f"{source.name}.{index}"
+
+    def _ref(self, node: torch.fx.Node) -> Ref:
+        name = self._current(node).meta["tensor"]
+        return Ref(name, self.program.tensors[name].shape)
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, torch.fx.Node):
+            return self._ref(value)
+        if isinstance(value, (list, tuple)):
+            return tuple(self._plain(v) for v in value)
+        return value
+
+    def _fold(self, node: torch.fx.Node) -> None:
+        def value(argument: torch.fx.Node) -> Any:
+            held = self.values[self._current(argument)]
+            return held.cpu() if isinstance(held, torch.Tensor) and not held.is_meta else held
+
+        args = torch.fx.map_arg(node.args, value)
+        kwargs = dict(torch.fx.map_arg(dict(node.kwargs), value))
+        if "device" in kwargs:
+            kwargs["device"] = torch.device("cpu")
+        schema = getattr(node.target, "_schema", None)
+        if schema is not None and schema.is_mutable:  # never write into the model's own buffers
+            args = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
+        assert callable(node.target)
+        with torch.no_grad():
+            self.values[node] = node.target(*args, **kwargs)
+        if schema is not None and schema.is_mutable and isinstance(node.args[0], torch.fx.Node):
+            self.renamed[self._current(node.args[0])] = node
+        self._constant(node)
+
+    def _constant(self, node: torch.fx.Node) -> None:
+        value = self.values[node]
+        if isinstance(value, torch.Tensor):
+            node.meta["tensor"] = node.name
+            self._tensor(node.name, tuple(value.shape), "constant", value)
+
+    def _mutate(self, node: torch.fx.Node, schema: Any) -> None:
+        """``x.add_(y)``: later readers of x read the result. Views of x that are read later can't be followed."""
+        target = node.args[0]
+        assert isinstance(target, torch.fx.Node)
+        written = self._current(target)
+        self.renamed[written] = node
+        key = str(written.meta.get("tensor", ""))
+        if self.program.tensors.get(key) and self.program.tensors[key].kind == "buffer":
+            self.program.written[key] = str(node.target)
+        position = {n: i for i, n in enumerate(self.graph.graph.nodes)}
+        for alias in _aliases(written):
+            if any(position[u] > position[node] for u in alias.users):
+                self.program.notes.append(f"{node.target} writes into a view: {alias.name}")
+                self.program.written[alias.meta.get("tensor", alias.name)] = str(node.target)
+
+
+def _base_name(node: torch.fx.Node) -> str:
+    return str(node.target).split(".")[1].removesuffix("_").removesuffix("_like")
+
+
+def _aliases(node: torch.fx.Node) -> list[torch.fx.Node]:
+    """Nodes that may share storage with ``node``: its base through views, and all views of that base."""
+    base = node
+    while base.op == "call_function" and _is_view(base) and isinstance(base.args[0], torch.fx.Node):
+        base = base.args[0]
+    found, queue = [], [base]
+    while queue:
+        current = queue.pop()
+        if current is not node:
+            found.append(current)
+        queue += [u for u in current.users if u.op == "call_function" and _is_view(u) and u not in found]
+    return found
+
+
+def _is_view(node: torch.fx.Node) -> bool:
+    if node.target is operator.getitem:
+        return True
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and any(a.alias_info is not None and not a.alias_info.is_write for a in schema.arguments)
+
+
+def to_numpy(value: torch.Tensor) -> np.ndarray:
+    value = value.detach().cpu()
+    if value.dtype in (torch.bfloat16, torch.float16):
+        value = value.float()
+    return value.resolve_conj().resolve_neg().numpy()
+
+
+def moving_tensors(model: torch.nn.Module) -> dict[str, str]:
+    """Kind of each tensor that training changes: parameters, and persistent floating buffers of modules that update them.
+
+    Integer buffers and tables are constants whatever their flag; a persistent floating buffer moves if its module also
+    counts batches (running statistics), else it is a table.
+    """
+    kinds = {name: "parameter" for name, _ in model.named_parameters()}
+    for path, module in model.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            updated = any(n.startswith("num_batches") for n, _ in module.named_buffers(recurse=False))
+            persistent = name not in module._non_persistent_buffers_set
+            if updated and persistent and buffer is not None and buffer.is_floating_point():
+                kinds[f"{path}.{name}" if path else name] = "buffer"
+    return kinds

@@ -1,0 +1,59 @@
+"""The product of tracing as plain data: nodes with op names as text, tensors with shapes, constants with values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An argument that is a tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One call of an op. ``args`` hold plain values and `Ref`; ``outputs`` its tensors, in order."""
+
+    name: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Ref, ...]
+    module: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Kind is parameter, buffer, activation or constant; only constants have a value."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    value: np.ndarray | None = None
+
+
+@dataclass
+class Program:
+    """One traced forward pass.
+
+    ``module`` is the torch.fx GraphModule that was traced, ``placeholders`` the state-dict key or input name of each
+    of its inputs; together they run the same function on other weights.
+    """
+
+    tensors: dict[str, TensorInfo]
+    nodes: list[Node]
+    inputs: tuple[str, ...]
+    outputs: dict[str, str]  # output name -> tensor
+    module: torch.fx.GraphModule
+    placeholders: dict[str, str]
+    example: dict[str, torch.Tensor]
+    notes: list[str] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)  # buffers that the forward pass writes -> op
