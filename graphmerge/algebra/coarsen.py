@@ -17,24 +17,19 @@ from graphmerge.algebra.structure import Choice
 
 
 def next_choice(choice: Choice, factor: int, options: tuple[Choice, ...]) -> int | None:
-    """Index of the choice that continues ``choice`` along one of its factors; unit choices are factor 0."""
-    factors = choice.factors
-    if factors:
-        size, stride = factors[factor]
-    else:
-        size, stride = 1, 1
+    """Index of the choice that continues ``choice`` along one of its factors: alike but for that factor's size."""
+    size, stride = choice.factors[factor]
+    before, after = choice.factors[:factor], choice.factors[factor + 1 :]
     for index, option in enumerate(options):
-        if option.offset == choice.offset + size * stride and _alike(factors, option.factors, factor, stride):
+        same = len(option.factors) == len(choice.factors) and option.factors[factor][1] == stride
+        if (
+            same
+            and option.offset == choice.offset + size * stride
+            and option.factors[:factor] == before
+            and option.factors[factor + 1 :] == after
+        ):
             return index
     return None
-
-
-def _alike(mine: tuple[tuple[int, int], ...], theirs: tuple[tuple[int, int], ...], factor: int, stride: int) -> bool:
-    """Equal but for the size of one factor; a unit choice has none."""
-    if not mine or not theirs:
-        return len(mine) <= 1 and len(theirs) <= 1 and all(s == stride for _, s in (*mine, *theirs))
-    same = len(mine) == len(theirs) and mine[factor][1] == theirs[factor][1] == stride
-    return same and mine[:factor] == theirs[:factor] and mine[factor + 1 :] == theirs[factor + 1 :]
 
 
 class Chains:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Wind
 from graphmerge.algebra.structure import Choice, Conflict, Structures
 
 LetterKey = tuple[str, int]  # a letter, and which of its factors
+Factors = tuple[tuple[int, int], ...]
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Leaves:
     pins: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # occurrence -> reason, equation
     conflicts: list[tuple[int, str]] = field(default_factory=list)
     _parent: list[int] = field(default_factory=list)
-    _choice_index: dict[tuple[str, int], dict[Choice, int]] = field(default_factory=dict)
+    _choice_index: dict[tuple[str, int], dict[tuple[int, Factors], int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, system: System) -> Leaves:
@@ -128,7 +129,7 @@ class Leaves:
             sizes: list[int] = []
             axes: list[int] = []
             for axis, (index, options) in enumerate(zip(choices, self.axis_choices(tensor))):
-                own = [n for n, _ in options[index].factors] or [1]
+                own = [n for n, _ in options[index].factors]
                 sizes += own
                 axes += [axis] * len(own)
             number = len(self.boxes)
@@ -176,6 +177,15 @@ class Leaves:
                     self.union(first_at.setdefault(key, box.first + dim), box.first + dim)
                     if key[0] in eq.pins:
                         self.pins.setdefault(box.first + dim, (eq.pins[key[0]], number))
+            self._pin_lost_units(instance, first_at)
+
+    def _pin_lost_units(self, instance: Instance, first_at: dict[LetterKey, int]) -> None:
+        """A unit that some term with its letter has no occurrence of must not coarsen: pinning one unit costs nothing."""
+        for term, letters in zip(self.system.equations[instance.equation].terms, instance.letters):
+            spoken = {letter_of(item) for axis in term.axes for item in axis}
+            for key, occurrence in first_at.items():
+                if key[0] in spoken and key not in letters and self.size(occurrence) == 1:
+                    self.pins.setdefault(occurrence, ("a single unit", instance.equation))
 
     def _instances(self, number: int, eq: Equation) -> Iterator[Instance]:
         nodes = self.letter_nodes[number]
@@ -197,18 +207,19 @@ class Leaves:
         picked, keys = [], []
         for axis, expr in enumerate(axes):
             choice, own = axis_choice(expr, chosen, eq.sizes)
-            index = self._index(tensor, axis).get(choice)
+            index = self._index(tensor, axis).get(choice.key)
             if index is None:
                 raise Conflict(f"axis {axis} of {tensor} has no box {choice}")
             picked.append(index)
-            keys += own
+            factors = self.structures.choices(self.axis_nodes[tensor][axis])[index].factors
+            keys += _aligned(factors, choice.factors, own)
         return self.box(tensor, tuple(picked)), tuple(keys)
 
-    def _index(self, tensor: str, axis: int) -> dict[Choice, int]:
+    def _index(self, tensor: str, axis: int) -> dict[tuple[int, Factors], int]:
         key = (tensor, axis)
         if key not in self._choice_index:
             options = self.structures.choices(self.axis_nodes[tensor][axis])
-            self._choice_index[key] = {choice: i for i, choice in enumerate(options)}
+            self._choice_index[key] = {choice.key: i for i, choice in enumerate(options)}
         return self._choice_index[key]
 
     # -- pins --------------------------------------------------------------------------------------------------------
@@ -282,11 +293,15 @@ def _numbered(axes: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(axis, axes[:dim].count(axis)) for dim, axis in enumerate(axes)]
 
 
-def axis_choice(
-    expr: AxisExpr, chosen: dict[str, Choice], sizes: dict[str, int] | object
-) -> tuple[Choice, list[LetterKey | None]]:
+def _aligned(factors: Factors, spelled: Factors, keys: list[LetterKey]) -> list[LetterKey | None]:
+    """The letter of each factor of an axis; a unit that the letters do not spell has none."""
+    named = {f: key for f, key in zip(spelled, keys) if f[0] > 1}
+    units = {f: key for f, key in reversed(list(zip(spelled, keys))) if f[0] == 1}
+    return [named.get(f) or units.get(f) for f in factors]
+
+
+def axis_choice(expr: AxisExpr, chosen: dict[str, Choice], sizes: Mapping[str, int]) -> tuple[Choice, list[LetterKey]]:
     """The choice of an axis when its letters make theirs, and the letter of each factor."""
-    assert isinstance(sizes, dict)
     inner = math.prod(_length(i, sizes) for i in expr)
     offset, factors, keys = 0, [], []
     for item in expr:
@@ -295,10 +310,8 @@ def axis_choice(
         offset += (choice.offset + (item.start if isinstance(item, Window) else 0)) * inner
         factors += [(n, s * inner) for n, s in choice.factors]
         keys += [(letter_of(item), k) for k in range(len(choice.factors))]
-    # an axis of one unit in this box still has one occurrence
-    keys = keys or [(letter_of(expr[0]), 0) if expr else None]
     return Choice(offset, tuple(factors)), keys
 
 
-def _length(item: str | Window, sizes: dict[str, int]) -> int:
+def _length(item: str | Window, sizes: Mapping[str, int]) -> int:
     return item.total if isinstance(item, Window) else sizes[item]

@@ -112,7 +112,7 @@ def _positions(working: Leaves, chains: list[list[int]]) -> tuple[dict[int, int]
 
 def _solved(working: Leaves, box: Box, slots: dict[int, list[dict[int, int]]], total: dict[int, int]) -> SolvedBox:
     runs = working.runs(box)
-    strides = [s for run in runs for _, s in (run.factors or ((1, 1),))]
+    strides = [s for run in runs for _, s in run.factors]
     factors = []
     for dim, (axis, size, stride) in enumerate(zip(box.axes, box.sizes, strides)):
         leaf = working.find(box.first + dim)

@@ -19,14 +19,18 @@ class Conflict(Exception):  # noqa: N818  (an outcome, handled by the solver, no
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One segment chosen in every sum of an axis: an offset, and the factors (size, stride) of size 2 or more."""
+    """One segment chosen in every sum of an axis: an offset, and its factors (size, stride), outermost first.
+
+    A factor of size 1 is a segment of one unit (or an axis of one unit): its neighbours may later coarsen with it.
+    """
 
     offset: int
     factors: tuple[tuple[int, int], ...]
 
     @property
-    def length(self) -> int:
-        return math.prod(size for size, _ in self.factors)
+    def key(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """Names the choice among those of its axis; units do not matter for that."""
+        return self.offset, tuple(f for f in self.factors if f[0] > 1)
 
 
 class Structures:
@@ -187,7 +191,7 @@ class Structures:
     def _find_choices(self, node: int) -> list[Choice]:
         form, size = self._form[node], self._size[node]
         if form is None:
-            return [Choice(0, ((size, 1),) if size > 1 else ())]
+            return [Choice(0, ((size, 1),))]
         if form[0] == "+":
             out, offset = [], 0
             for segment in form[1]:
