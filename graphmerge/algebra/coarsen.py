@@ -48,6 +48,7 @@ class Chains:
             self.instance_at[instance.equation, tuple(sorted(instance.choice.items()))] = number
             for leaf, key in self._letters(instance).items():
                 self.uses[key].append((number, *leaf))
+        self.relied: set[int] = set()
         self.chains = self._chain()
 
     def _letters(self, instance: Instance) -> dict[tuple[str, int], int]:
@@ -62,9 +63,16 @@ class Chains:
 
     def _chain(self) -> list[list[int]]:
         follows: dict[int, int] = {}
+        relied: set[int] = set()
         for leaf in self.occurrences:
-            if leaf not in self.pinned and (after := self._next_leaf(leaf)) is not None:
+            if leaf in self.pinned:
+                continue
+            self.relied = set()
+            if (after := self._next_leaf(leaf)) is not None:
                 follows[leaf] = after
+                relied |= self.relied
+        # a unit was taken to stand still; it must then not become part of a group itself
+        follows = {a: b for a, b in follows.items() if a not in relied and b not in relied}
         firsts = set(follows) - set(follows.values())
         chains = []
         for first in sorted(firsts):
@@ -103,11 +111,20 @@ class Chains:
         if len(there.sizes) != len(box.sizes):
             return None
         for d in range(len(box.sizes)):
-            if d != dim and leaves.find(box.first + d) != leaves.find(there.first + d):
+            if d != dim and not self._alike(leaves.find(box.first + d), leaves.find(there.first + d)):
                 return None
             if self.over.mask[box.first + d] != self.over.mask[there.first + d] and self._wide(box, there, d, dim):
                 return None
         return there.first + dim if self._same_values(box, there, dim) else None
+
+    def _alike(self, leaf: int, other: int | None) -> bool:
+        """The same leaf, or two single units: neither can move by itself, so it is noted that neither may."""
+        if leaf == other:
+            return True
+        if other is None or self.leaves.size(leaf) != 1 or self.leaves.size(other) != 1:
+            return False
+        self.relied |= {leaf, other}
+        return True
 
     def _wide(self, box: Box, there: Box, d: int, dim: int) -> bool:
         """Do two masks differ by more than the bit of the merged dim, which a unit segment never sets?"""
@@ -135,7 +152,7 @@ class Chains:
             if theirs.get((letter, factor)) != other:
                 return False
             mine = self._letters(instance)
-            if any(theirs.get(k) != v for k, v in mine.items() if k != (letter, factor)):
+            if not all(self._alike(v, theirs.get(k)) for k, v in mine.items() if k != (letter, factor)):
                 return False
             reached.add((partner, letter, factor))
         return reached == set(self.uses[other])
