@@ -75,5 +75,6 @@ def _fuse(box: SolvedBox, a: Factor, b: Factor, outer: int, fusable: bool) -> No
         box.factors.remove(b)
     else:
         b.over = [f for f in b.over if f is not a]
+        a.inner = b
     for factor in box.factors:
         factor.over = [f for f in factor.over if f is not b]

@@ -17,13 +17,18 @@ MOVABLE = ("parameter", "buffer")
 
 @dataclass(eq=False, slots=True)
 class Factor:
-    """One factor of one axis in a solved box; ``over`` lists the factors of that box that choose its permutation."""
+    """One factor of one axis in a solved box.
+
+    ``over`` lists the factors of that box that choose its permutation; ``inner`` is the factor that it moves jointly
+    with, where a leaf of pairs does not stand on one axis.
+    """
 
     leaf: int
     axis: int
     size: int
     stride: int
     over: list[Factor] = field(default_factory=list)
+    inner: Factor | None = None
 
 
 @dataclass(slots=True)

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 from graphmerge.trace.capture import state_of
+from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
 # switches of autograd and autocast: they compute nothing
 SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
+# only the shape of their argument counts
+SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 RANDOM_OPS = ("rand", "randn", "bernoulli", "multinomial", "normal", "randint", "randperm", "uniform", "exponential")
 
 
@@ -20,7 +23,7 @@ def build(
     model: torch.nn.Module,
     graph: torch.fx.GraphModule,
     names: dict[str, str],
-    example: dict[str, torch.Tensor],
+    example: Inputs,
     notes: list[str],
 ) -> Program:
     """Everything that depends on no parameter and no input is evaluated on the CPU and becomes a constant."""
@@ -33,7 +36,7 @@ class _Builder:
         model: torch.nn.Module,
         graph: torch.fx.GraphModule,
         names: dict[str, str],
-        example: dict[str, torch.Tensor],
+        example: Inputs,
         notes: list[str],
     ) -> None:
         self.state = state_of(model)
@@ -75,6 +78,9 @@ class _Builder:
         sources = [self._current(n) for n in node.all_input_nodes]
         if all(n in self.values for n in sources) and not self._is_random(node):
             self._fold(node)
+            return
+        if str(node.target).split(".")[1] in SHAPE_OPS:
+            self._fold_shape(node)
             return
         module, source = node.meta.get("graphmerge", ("", ""))
         outputs = self._outputs(node)
@@ -161,6 +167,15 @@ class _Builder:
             self.values[node] = node.target(*args, **kwargs)
         if schema is not None and schema.is_mutable and isinstance(node.args[0], torch.fx.Node):
             self.renamed[self._current(node.args[0])] = node
+        self._constant(node)
+
+    def _fold_shape(self, node: torch.fx.Node) -> None:
+        """``zeros_like(x)``: the entries of x do not matter."""
+        source, like = node.args[0], node.meta["val"]
+        assert isinstance(source, torch.fx.Node) and callable(node.target)
+        kwargs = dict(node.kwargs) | {"device": torch.device("cpu")}
+        stand_in = torch.zeros(source.meta["val"].shape, dtype=source.meta["val"].dtype)
+        self.values[node] = node.target(stand_in, *node.args[1:], **kwargs).to(like.dtype)
         self._constant(node)
 
     def _constant(self, node: torch.fx.Node) -> None:

@@ -13,13 +13,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 
 from graphmerge.errors import TraceError
+from graphmerge.trace.inputs import Inputs
 
 LIBRARY_FOLDERS = (os.path.dirname(torch.__file__), os.path.dirname(__file__))
 Outputs = Callable[[Any], dict[str, torch.Tensor]]
 
 
 def capture(
-    model: torch.nn.Module, inputs: dict[str, torch.Tensor], choose: Outputs, call: str = "kwargs"
+    model: torch.nn.Module, inputs: Inputs, choose: Outputs
 ) -> tuple[torch.fx.GraphModule, dict[str, str], list[str]]:
     """Trace one forward pass in eval mode without grad.
 
@@ -35,13 +36,13 @@ def capture(
     try:
         with torch.no_grad(), _no_cache(model):
             try:
-                return *_trace(model, inputs, choose, call, fake=True), []
+                return *_trace(model, inputs, choose, fake=True), []
             except Exception as error:
                 if any(p.is_meta for p in model.parameters()):
                     raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
                 note = f"traced with real values, because fake tensors failed: {_first_line(error)}"
             try:
-                return *_trace(model, inputs, choose, call, fake=False), [note]
+                return *_trace(model, inputs, choose, fake=False), [note]
             except Exception as error:
                 raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
     finally:
@@ -74,22 +75,22 @@ def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _trace(
-    model: torch.nn.Module, inputs: dict[str, torch.Tensor], choose: Outputs, call: str, fake: bool
+    model: torch.nn.Module, inputs: Inputs, choose: Outputs, fake: bool
 ) -> tuple[torch.fx.GraphModule, dict[str, str]]:
     state = state_of(model)
     if fake:
         mode = FakeTensorMode(allow_non_fake_inputs=True)
         with mode:
             state = {k: _stand_in(t) for k, t in state.items()}
-            given = {k: _stand_in(t) for k, t in inputs.items()}
+            given = {k: _stand_in(t) for k, t in inputs.tensors.items()}
     else:
-        given = inputs
+        given = inputs.tensors
     names: dict[str, str] = {}
 
     def run(state: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         with _locations(model):
-            args = tuple(given.values()) if call == "args" else ()
-            out = torch.func.functional_call(model, state, args, {} if call == "args" else given)
+            now = inputs.with_tensors(given)
+            out = torch.func.functional_call(model, state, now.args, now.kwargs)
         chosen = choose(out)
         names.update({f"output:{i}": name for i, name in enumerate(chosen)})
         return list(chosen.values())

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from graphmerge.trace.inputs import Inputs
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -54,6 +56,6 @@ class Program:
     outputs: dict[str, str]  # output name -> tensor
     module: torch.fx.GraphModule
     placeholders: dict[str, str]
-    example: dict[str, torch.Tensor]
+    example: Inputs
     notes: list[str] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)  # buffers that the forward pass writes -> op

@@ -1,0 +1,157 @@
+"""The constraint graph: tensors as nodes, the ops' equations as edges; the groups follow from it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import torch
+
+from graphmerge.algebra import Equation, Solution, solve
+from graphmerge.graph.explain import explain
+from graphmerge.graph.layout import groups_of, layout_of, pins_of
+from graphmerge.graph.names import name_leaves
+from graphmerge.graph.roles import Flow
+from graphmerge.graph.storage import canonical_names, storage_equations
+from graphmerge.graph.system import Unknown, assemble
+from graphmerge.symmetry import Symmetry
+from graphmerge.trace.capture import state_of
+from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.program import Program
+from graphmerge.trace.sizes import trace_sizes
+
+
+class ConstraintGraph:
+    """Everything that tracing found out about one model.
+
+    Attributes:
+        model: class name of the model.
+        programs: the traces, one for each sequence length.
+        unknown: calls that no rule describes; everything that they touch is pinned.
+        notes: what the report should say.
+    """
+
+    def __init__(self, model: torch.nn.Module, programs: list[Program], strict: bool = False) -> None:
+        self.model = type(model).__name__
+        self.programs = programs
+        self.keys = canonical_names(model)
+        assembled = assemble(programs, strict)
+        self.system = assembled.system
+        state = state_of(model)
+        moving = {n: state[n] for n, t in self.system.tensors.items() if t.kind in ("parameter", "buffer")}
+        self.system.equations += storage_equations(moving)
+        self.unknown: tuple[Unknown, ...] = tuple(assembled.unknown)
+        self.notes: tuple[str, ...] = tuple(assembled.notes) + tuple(str(u) for u in self.unknown)
+
+    @cached_property
+    def solution(self) -> Solution:
+        """Leaves and boxes of all parameters and buffers."""
+        return solve(self.system)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Name of every group, and of every pinned leaf that a group is over, by leaf."""
+        return name_leaves(self.solution, dict.fromkeys(self.keys.values()))
+
+    @cached_property
+    def _symmetry(self) -> Symmetry:
+        layout = layout_of(self.solution, self.keys, self.names)
+        shapes = {key: self.system.tensors[self.keys[key]].shape for key in layout}
+        return Symmetry(
+            groups=groups_of(self.solution, layout, self.names, {}),
+            pinned=pins_of(self.solution, self.keys, self.names),
+            layout=layout,
+            shapes=shapes,
+            model=self.model,
+            notes=self.notes,
+        )
+
+    def symmetry(self) -> Symmetry:
+        """All permutations that leave the function unchanged (design: every freedom that the rules can see)."""
+        return self._symmetry
+
+    @cached_property
+    def nx(self) -> nx.MultiDiGraph:
+        """Nodes are tensor names with ``kind``, ``shape``; an edge for every tensor that an op reads and one it writes.
+
+        Edges carry ``op``, ``equation``, ``kind``, ``module``, ``source`` and ``reason`` (pins, which are loops on the
+        tensor they pin). Tensors of the second trace are left out: they say the same at another length.
+        """
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(model=self.model)
+        for tensor in self.system.tensors.values():
+            if tensor.kind != "virtual" and not tensor.name.startswith("trace"):
+                graph.add_node(tensor.name, kind=tensor.kind, shape=tensor.shape)
+        for key, tensor in self.keys.items():
+            if key != tensor and tensor in graph:
+                shape = self.system.tensors[tensor].shape
+                graph.add_node(key, kind=graph.nodes[tensor]["kind"], shape=shape)
+                graph.add_edge(tensor, key, op="", equation="", kind="tied parameter", module="", source="", reason="")
+        flow = Flow(self.solution)
+        for number, eq in enumerate(self.system.equations):
+            for source, target in self._ends(eq, flow.outputs[number]):
+                if source in graph and target in graph:
+                    graph.add_edge(source, target, **self._facts(eq, flow.operands(number)))
+        return graph
+
+    def _ends(self, eq: Equation, written: set[str]) -> Iterable[tuple[str, str]]:
+        tensors = list(dict.fromkeys(t.tensor for t in eq.terms if t.tensor is not None))
+        read = [t for t in tensors if t not in written]
+        if not read or len(tensors) == 1:
+            return [(t, t) for t in tensors]
+        targets = sorted(written) or read[1:]
+        return [(r, t) for r in read for t in targets if r != t]
+
+    def _facts(self, eq: Equation, operands: dict[str, set[str]]) -> dict[str, Any]:
+        kind = eq.origin.kind
+        if kind == "elementwise" and ".add" in eq.origin.op and len(operands) == 2:
+            kind = "residual add"
+        elif kind == "view" and any(len(axis) > 1 for t in eq.terms for axis in t.axes):
+            kind = "head split"
+        elif kind == "view":
+            kind = "reshape"
+        return {
+            "op": eq.origin.op,
+            "equation": str(eq),
+            "kind": kind,
+            "module": eq.origin.module,
+            "source": eq.origin.source,
+            "reason": "; ".join(dict.fromkeys(eq.pins.values())),
+        }
+
+    def explain(self, name: str) -> str:
+        """Why axes are tied, or pinned, as text: the path of ops between them.
+
+        ``name`` is a group (``layers.0.heads``), a tensor, or an axis of one (``lm_head.weight[0]``).
+
+        Raises:
+            InputError: nothing is called that.
+        """
+        return explain(self, name)
+
+
+def trace(
+    model: torch.nn.Module, example_inputs: Any = None, outputs: Iterable[str] | None = None, strict: bool = False
+) -> ConstraintGraph:
+    """Trace a model and build its constraint graph.
+
+    Args:
+        model: any module. Its weights are not needed: parameters may be on the meta device.
+        example_inputs: a dict for ``model(**inputs)`` or a tuple for ``model(*inputs)``; None derives them from the
+            class and config of a Hugging Face model.
+        outputs: names of the outputs that count as the function; None takes every floating output but losses, hidden
+            states, attentions, caches and encoder states.
+        strict: raise `UnknownOp` at an op without a rule instead of pinning all that it touches.
+
+    Raises:
+        TraceError: the model cannot be run on these inputs, or no inputs are known.
+        UnknownOp: with ``strict``.
+    """
+    inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
+    programs = trace_sizes(model, inputs, None if outputs is None else tuple(outputs))
+    graph = ConstraintGraph(model, programs, strict)
+    for unknown in graph.unknown:
+        warnings.warn(f"{unknown}; pinned", stacklevel=2)
+    return graph

@@ -1,0 +1,89 @@
+"""From solved leaves to a Symmetry: how each tensor of the state dict is cut into blocks of units, and what moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from graphmerge.algebra import Factor, Leaf, Solution, SolvedBox
+from graphmerge.symmetry import Axis, Block, Group, Move, Part, Pin, Run
+
+
+def layout_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> dict[str, tuple[Block, ...]]:
+    """Blocks of every state-dict key that a group moves. ``keys`` maps each key to the traced tensor's name."""
+    made: dict[str, tuple[Block, ...]] = {}
+    layout = {}
+    for key, tensor in keys.items():
+        if tensor not in made:
+            blocks = [_block(box, solution.leaves, names) for box in solution.boxes.get(tensor, [])]
+            made[tensor] = tuple(sorted((b for b in blocks if b.moves), key=lambda b: [r.offset for r in b.runs]))
+        if made[tensor]:
+            layout[key] = made[tensor]
+    return layout
+
+
+def _block(box: SolvedBox, leaves: Mapping[int, Leaf], names: Mapping[int, str]) -> Block:
+    kept = [f for f in box.factors if f.size > 1]
+    place = {id(f): dim for dim, f in enumerate(kept)}
+    moves = []
+    for factor in kept:
+        leaf = leaves.get(factor.leaf)
+        if leaf is None or leaf.pinned is not None or factor.leaf not in names:
+            continue
+        dims = (place[id(factor)],) if factor.inner is None else (place[id(factor)], place[id(factor.inner)])
+        moves.append(Move(names[factor.leaf], dims, tuple(place[id(f)] for f in factor.over)))
+    return Block(tuple(run(box, axis, kept) for axis in range(len(box.offsets))), tuple(moves))
+
+
+def run(box: SolvedBox, axis: int, kept: Sequence[Factor]) -> Run:
+    """The units of one axis of a box."""
+    own = [f for f in kept if f.axis == axis]
+    return Run(box.offsets[axis], tuple(f.size for f in own), tuple(f.stride for f in own))
+
+
+def groups_of(
+    solution: Solution, layout: Mapping[str, Sequence[Block]], names: Mapping[int, str], kinds: Mapping[int, str]
+) -> tuple[Group, ...]:
+    """Groups in model order: by the first axis of each."""
+    members: dict[str, list[Axis]] = {}
+    for key, blocks in layout.items():
+        for block in blocks:
+            for move in block.moves:
+                members.setdefault(move.group, []).extend(_axes(key, block, move))
+    leaf_of = {name: leaf for leaf, name in names.items()}
+    groups = []
+    for name, axes in members.items():
+        leaf = solution.leaves[leaf_of[name]]
+        over = tuple(names[base] for base in leaf.over)
+        groups.append(Group(name, leaf.size, over, tuple(dict.fromkeys(axes)), kinds.get(leaf.name, "permutation")))
+    return tuple(groups)
+
+
+def _axes(key: str, block: Block, move: Move) -> list[Axis]:
+    """The axes on which a move acts: one, or two for a group of pairs that stands on two."""
+    by_axis: dict[int, list[int]] = {}
+    for dim in move.dims:
+        by_axis.setdefault(block.axis_of(dim), []).append(block.factor_of(dim))
+    return [Axis(key, axis, Part(block.runs[axis], tuple(factors))) for axis, factors in by_axis.items()]
+
+
+def pins_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> tuple[Pin, ...]:
+    """Pinned leaves with their axes in model order; those that a group is over have a name and a size."""
+    axes: dict[int, list[Axis]] = {}
+    for key, tensor in keys.items():
+        for box in solution.boxes.get(tensor, []):
+            kept = [f for f in box.factors if f.size > 1]
+            for axis in range(len(box.offsets)):
+                own = [f for f in kept if f.axis == axis]
+                for position, factor in enumerate(own):
+                    if solution.leaves[factor.leaf].pinned is not None:
+                        part = Part(run(box, axis, kept), (position,))
+                        axes.setdefault(factor.leaf, []).append(Axis(key, axis, part))
+    return tuple(
+        Pin(
+            tuple(dict.fromkeys(found)),
+            str(solution.leaves[leaf].pinned),
+            names.get(leaf),
+            solution.leaves[leaf].size if leaf in names else None,
+        )
+        for leaf, found in axes.items()
+    )

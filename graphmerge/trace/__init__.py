@@ -1,0 +1,1 @@
+"""Tracing: a model in, a `Program` of ATen ops out."""

@@ -1,0 +1,142 @@
+"""Example inputs: what a user gives, the same at other sequence lengths, and defaults from a model's class and config."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils import _pytree
+
+from graphmerge.errors import TraceError
+
+LENGTHS = (11, 7, 5, 13, 3, 2)  # primes, so that they factor like nothing in a model
+LIMITS = ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions", "max_seq_len", "max_length")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The arguments of ``model(*args, **kwargs)``; ``tensors`` are those that are tensors, by name."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @classmethod
+    def of(cls, example: Any) -> Inputs:
+        """From a dict for ``model(**batch)``, a tuple or list for ``model(*batch)``, or a single tensor.
+
+        Raises:
+            TraceError: something else, or no tensor in it.
+        """
+        if isinstance(example, Inputs):
+            return example
+        if isinstance(example, torch.Tensor):
+            inputs = cls((example,), {})
+        elif isinstance(example, Mapping):
+            inputs = cls((), dict(example))
+        elif isinstance(example, (tuple, list)):
+            inputs = cls(tuple(example), {})
+        else:
+            raise TraceError(f"example inputs are a dict, a tuple or a tensor, not a {type(example).__name__}")
+        if not inputs.tensors:
+            raise TraceError("the example inputs hold no tensor")
+        return inputs
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {_name(path): leaf for path, leaf in self._leaves() if isinstance(leaf, torch.Tensor)}
+
+    def _leaves(self) -> list[tuple[Any, Any]]:
+        return _pytree.tree_flatten_with_path((self.args, self.kwargs))[0]
+
+    def with_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Inputs:
+        """The same arguments with other tensors under the same names."""
+        leaves, tree = _pytree.tree_flatten_with_path((self.args, self.kwargs))
+        new = [tensors.get(_name(path), leaf) for path, leaf in leaves]
+        args, kwargs = _pytree.tree_unflatten(new, tree)
+        return replace(self, args=args, kwargs=kwargs)
+
+    @property
+    def length(self) -> int | None:
+        """Sequence length: the second axis of the first integer matrix, if there is one."""
+        ids = [t for t in self.tensors.values() if t.dim() == 2 and not t.is_floating_point() and t.shape[1] > 1]
+        return ids[0].shape[1] if ids else None
+
+    def resized(self, length: int) -> Inputs:
+        """Every sequence axis of the inputs' own length gets ``length`` units; the contents repeat."""
+        old = self.length
+        if old is None or old == length:
+            return self
+        where = torch.arange(length) % old
+        new = {}
+        for name, tensor in self.tensors.items():
+            for axis in _sequence_axes(tensor, old):
+                tensor = tensor.index_select(axis, where.to(tensor.device))
+            new[name] = tensor
+        return self.with_tensors(new)
+
+
+def _name(path: Any) -> str:
+    """``input_ids``, ``0``, ``images.1``: the place of a tensor among the arguments."""
+    return ".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[1:])
+
+
+def _sequence_axes(tensor: torch.Tensor, length: int) -> list[int]:
+    """Axes that run over the sequence: of a mask over pairs of positions the last two, else the second."""
+    if tensor.dim() >= 3 and tensor.shape[-1] == tensor.shape[-2] == length:
+        return [tensor.dim() - 2, tensor.dim() - 1]
+    return [1] if tensor.dim() >= 2 and tensor.shape[1] == length else []
+
+
+def lengths(model: torch.nn.Module, inputs: Inputs) -> Iterator[int]:
+    """Sequence lengths to trace at: such that no axis of the model has the same size, as far as there are any."""
+    config = getattr(model, "config", None)
+    limits = [getattr(config, name, None) for name in LIMITS]
+    cap = min((n for n in limits if isinstance(n, int) and n > 0), default=LENGTHS[0] + 2)
+    taken = {n for p in model.parameters() for n in p.shape}
+    fitting = [n for n in LENGTHS if n <= max(cap, inputs.length or 0)]
+    yield from sorted(fitting, key=lambda n: n in taken or n == 2)
+
+
+def default_inputs(model: torch.nn.Module) -> Inputs:
+    """Ids, pixels or features that a Hugging Face model's class and config ask for.
+
+    Raises:
+        TraceError: the model says nothing about its inputs.
+    """
+    config: Any = getattr(model, "config", None)
+    main = getattr(model, "main_input_name", None)
+    if config is None or main is None:
+        raise TraceError(
+            f"{type(model).__name__} does not say what its inputs are; give example_inputs, a dict for model(**inputs) "
+            "or a tuple for model(*inputs)"
+        )
+    accepted = inspect.signature(model.forward).parameters
+    found: dict[str, torch.Tensor] = {}
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    if main == "input_ids" or ("input_ids" in accepted and hasattr(config, "vision_config")):
+        found["input_ids"] = _ids(text)
+    if "pixel_values" in accepted:
+        vision = getattr(config, "vision_config", config)
+        size, channels = getattr(vision, "image_size", None), getattr(vision, "num_channels", 3)
+        if size is not None:
+            size = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+            found["pixel_values"] = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    if main == "input_features" and hasattr(config, "num_mel_bins"):
+        frames = 2 * getattr(config, "max_source_positions", 50)
+        found["input_features"] = torch.rand(1, config.num_mel_bins, frames, generator=torch.Generator().manual_seed(0))
+    if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
+        found["decoder_input_ids"] = _ids(text)
+    if not found:
+        raise TraceError(f"no example inputs are known for {type(model).__name__} ({main}); give example_inputs")
+    return Inputs((), found)
+
+
+def _ids(config: Any) -> torch.Tensor:
+    """(1, length) ids that differ, as far as the vocabulary goes."""
+    vocabulary = getattr(config, "vocab_size", 100)
+    limits = [getattr(config, name, None) for name in LIMITS]
+    length = min([LENGTHS[0], *(n for n in limits if isinstance(n, int) and n > 1)])
+    return (torch.arange(length) * 5 + 3)[None] % vocabulary

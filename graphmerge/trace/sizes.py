@@ -1,0 +1,57 @@
+"""Tracing at two sequence lengths, so that nothing rests on an accident of the inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from graphmerge.errors import TraceError
+from graphmerge.trace.build import build
+from graphmerge.trace.capture import capture
+from graphmerge.trace.inputs import Inputs, lengths
+from graphmerge.trace.outputs import choose_outputs
+from graphmerge.trace.program import Program
+
+SIZES = 2
+
+
+def trace_once(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> Program:
+    """One forward pass as a `Program`.
+
+    Raises:
+        TraceError: the model cannot be run, or returns nothing to keep.
+    """
+
+    def chosen(returned: Any) -> dict[str, torch.Tensor]:
+        return choose_outputs(returned, outputs)
+
+    graph, names, notes = capture(model, inputs, chosen)
+    return build(model, graph, names, inputs, notes)
+
+
+def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> list[Program]:
+    """The forward pass at two lengths that collide with nothing in the model; at the given one where that fails.
+
+    Inputs without a sequence axis are traced as they are. The solution of both together is their meet.
+
+    Raises:
+        TraceError: not even the given inputs run.
+    """
+    if inputs.length is None:
+        return [trace_once(model, inputs, outputs)]
+    programs: list[Program] = []
+    for length in lengths(model, inputs):
+        try:
+            programs.append(trace_once(model, inputs.resized(length), outputs))
+        except TraceError:
+            continue
+        if len(programs) == SIZES:
+            return programs
+    try:
+        programs.append(trace_once(model, inputs, outputs))
+    except TraceError:
+        if not programs:
+            raise
+    programs[0].notes.append(f"traced at {len(programs)} length(s) only: the model refuses others")
+    return programs
