@@ -1,0 +1,20 @@
+"""Reading models, checking that they can be merged, and writing the result."""
+
+from graphmerge.checkpoint.check import check_finite, check_pair
+from graphmerge.checkpoint.directory import digest
+from graphmerge.checkpoint.load import Loaded, load_model, load_state
+from graphmerge.checkpoint.save import provenance, save_model
+from graphmerge.checkpoint.tokenizer import TokenizerIdentity, tokenizer_identity
+
+__all__ = [
+    "Loaded",
+    "TokenizerIdentity",
+    "check_finite",
+    "check_pair",
+    "digest",
+    "load_model",
+    "load_state",
+    "provenance",
+    "save_model",
+    "tokenizer_identity",
+]

@@ -1,0 +1,138 @@
+"""Writing a merged model: a directory that appears whole or not at all, and says what it was made of."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save_model as save_tensors
+from torch import nn
+from transformers import PreTrainedModel
+
+import graphmerge
+from graphmerge.checkpoint.directory import CONFIG, INDEX, PROVENANCE, WEIGHTS, digest, read_json
+from graphmerge.checkpoint.pretrained import quiet_transformers
+from graphmerge.errors import InputError
+
+FORMAT = 1
+_COPIED = (".json", ".txt", ".model", ".jinja", ".tiktoken")
+
+
+def provenance(
+    inputs: Sequence[str | Path], options: Mapping[str, Any] | None = None, permutations: str | None = None
+) -> dict[str, Any]:
+    """What a merged model was made of: each input as it was typed, with the SHA-256 of its weight files.
+
+    An input that is no path (a factory, a hub id) has no digests. ``permutations`` names the file that holds them.
+    """
+    return {
+        "inputs": [{"path": str(i), "sha256": digest(i) if Path(i).exists() else {}} for i in inputs],
+        "options": dict(options or {}),
+        "permutations": permutations,
+    }
+
+
+def save_model(
+    model: nn.Module,
+    directory: str | Path,
+    *,
+    like: str | Path | None = None,
+    provenance: Mapping[str, Any],
+    force: bool = False,
+) -> None:
+    """Write a directory that from_pretrained loads, with ``graphmerge.json`` beside the weights.
+
+    A module that is no Hugging Face model gets ``model.safetensors`` and ``graphmerge.json``; `load_state` reads it
+    back. Everything is written to a hidden directory beside, then renamed: an interrupt or a full disk leaves nothing.
+    The same model and provenance give the same bytes.
+
+    Args:
+        like: a source directory, whose tokenizer and config files are copied.
+        provenance: what `graphmerge.checkpoint.provenance` returns.
+        force: replace a model directory that exists.
+
+    Raises:
+        InputError: the directory exists (or, with ``force``, is no model directory), or cannot be written.
+    """
+    target = Path(directory)
+    _check_target(target, force)
+    header = {"format": FORMAT, "graphmerge": graphmerge.__version__}
+    header |= {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+    try:
+        with _directory_beside(target) as beside:
+            _write_weights(model, beside)
+            if like is not None:
+                _copy_files(Path(like), beside)
+            text = json.dumps({**header, **provenance}, indent=2, sort_keys=True)
+            (beside / PROVENANCE).write_text(text + "\n", encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{target} could not be written ({error}); nothing was left behind") from error
+
+
+def _write_weights(model: nn.Module, directory: Path) -> None:
+    if isinstance(model, PreTrainedModel):
+        with quiet_transformers():
+            model.save_pretrained(directory)
+    else:
+        save_tensors(model, str(directory / WEIGHTS))  # keeps one of a tied tensor's names, the others as metadata
+
+
+def _copy_files(source: Path, directory: Path) -> None:
+    """Tokenizer and config files that are not there yet; the model's own code too, where its config needs it."""
+    config = directory / CONFIG
+    suffixes = (*_COPIED, ".py") if config.is_file() and "auto_map" in read_json(config) else _COPIED
+    for path in sorted(source.iterdir()):
+        known = path.name in (INDEX, PROVENANCE) or path.name.endswith(".index.json")
+        if path.suffix in suffixes and path.is_file() and not known and not (directory / path.name).exists():
+            shutil.copyfile(path, directory / path.name)
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise InputError(f"{target} is a file; name a directory to write to")
+    if not force:
+        raise InputError(f"{target} exists already; name another directory, or force it to be replaced")
+    if any(target.iterdir()) and not any((target / name).exists() for name in (CONFIG, PROVENANCE, WEIGHTS)):
+        raise InputError(f"{target} holds other things than a model and is not replaced; name another directory")
+
+
+@contextmanager
+def _directory_beside(target: Path) -> Iterator[Path]:
+    """A fresh directory in the same folder; takes the place of ``target`` on success, is removed on failure."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(4)
+    beside = target.with_name(f".{target.name}.{token}.part")
+    old = target.with_name(f".{target.name}.{token}.old")
+    try:
+        beside.mkdir()
+        yield beside
+        try:
+            if os.path.lexists(target):
+                os.rename(target, old)
+            os.rename(beside, target)
+        except BaseException:
+            if os.path.lexists(old) and not os.path.lexists(target):
+                os.rename(old, target)
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
