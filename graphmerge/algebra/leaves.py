@@ -180,7 +180,7 @@ class Leaves:
             self._pin_lost_units(instance, first_at)
 
     def _pin_lost_units(self, instance: Instance, first_at: dict[LetterKey, int]) -> None:
-        """A unit that some term with its letter has no occurrence of must not coarsen: pinning one unit costs nothing."""
+        """A unit that some term with its letter lacks must not coarsen: pinning one unit costs nothing."""
         for term, letters in zip(self.system.equations[instance.equation].terms, instance.letters):
             spoken = {letter_of(item) for axis in term.axes for item in axis}
             for key, occurrence in first_at.items():

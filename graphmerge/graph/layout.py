@@ -1,4 +1,4 @@
-"""From solved leaves to a Symmetry: how each tensor of the state dict is cut into blocks of units, and what moves them."""
+"""From solved leaves to a Symmetry: how each tensor of the state dict is cut into blocks, and what moves them."""
 
 from __future__ import annotations
 

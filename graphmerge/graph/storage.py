@@ -59,4 +59,4 @@ def _tie(name: str, other: str, a: torch.Tensor, b: torch.Tensor) -> list[Equati
 
 def _last(tensor: torch.Tensor) -> int:
     """Offset of the last entry in the storage."""
-    return tensor.storage_offset() + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride()))
+    return int(tensor.storage_offset()) + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride()))

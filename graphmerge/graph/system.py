@@ -1,4 +1,4 @@
-"""Programs -> one System of equations. Several traces of one model share its parameters, so the solution is their meet."""
+"""Programs to one System of equations. Traces of one model share its parameters, so the solution is their meet."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ def _closure(program: Program, tensors: set[str]) -> set[str]:
     """Names of the nodes that these tensors depend on."""
     wanted, needed = set(tensors), set()
     for node in reversed(program.nodes):
-        if any(r.name in wanted for r in node.outputs) or node.op.split(".")[1].endswith("_") and any(
-            r.name in wanted for r in tensor_args(node)[:1]
+        if any(r.name in wanted for r in node.outputs) or (
+            node.op.split(".")[1].endswith("_") and any(r.name in wanted for r in tensor_args(node)[:1])
         ):
             needed.add(node.name)
             wanted |= {r.name for r in tensor_args(node)}

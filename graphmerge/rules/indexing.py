@@ -194,8 +194,14 @@ def gather(call: Call) -> list[Equation]:
 
 
 @rule(
-    "aten.one_hot", "aten.scatter", "aten.scatter_add", "aten.index_add", "aten.index_put", "aten.nonzero", kind="pin"
+    "aten.one_hot",
+    "aten.scatter",
+    "aten.scatter_add",
+    "aten.index_add",
+    "aten.index_put",
+    "aten.nonzero",
+    kind="look-up",
 )
 def labels(call: Call) -> list[Equation]:
     """Indices name units: everything is pinned."""
-    return call.pin_all([*call.tensors, *call.node.outputs], f"pinned by {call.node.op}: its indices name units")
+    return call.pin_all([*call.tensors, *call.node.outputs], f"{call.reason}: its indices name units")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphmerge.algebra import Equation
+from graphmerge.algebra.equation import AxisExpr
 from graphmerge.rules.elementwise import aligned
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, normal_dims, rule
 
@@ -44,14 +45,14 @@ def arg(call: Call) -> list[Equation]:
 def _reduced(call: Call, x: Ref, dims: tuple[int, ...], indices: bool) -> list[Equation]:
     letters = axis_letters(len(x.shape))
     sizes = dict(zip(letters, x.shape))
-    kept = [l for d, l in enumerate(letters) if d not in dims]
-    terms = [(x, [(l,) for l in letters])]
+    kept = [c for d, c in enumerate(letters) if d not in dims]
+    terms: list[tuple[Ref, list[AxisExpr]]] = [(x, [(c,) for c in letters])]
     for out in call.node.outputs:
         whole = len(out.shape) == len(letters)
         if not whole and len(out.shape) != len(kept):
             raise NotCovered(f"shape {out.shape} after reducing {dims} of {x.shape}")
         terms.append(
-            (out, [() if d in dims else (l,) for d, l in enumerate(letters)] if whole else [(l,) for l in kept])
+            (out, [() if d in dims else (c,) for d, c in enumerate(letters)] if whole else [(c,) for c in kept])
         )
     return [call.terms(terms, sizes, pins=[letters[d] for d in dims] if indices else [])]
 
@@ -78,12 +79,14 @@ def layer_norm(call: Call) -> list[Equation]:
 
 def _along(call: Call, x: Ref, dims: tuple[int, ...], gains: list[Ref]) -> Equation:
     letters = axis_letters(len(x.shape))
-    axes = [(l,) for l in letters]
-    kept = [l for d, l in enumerate(letters) if d not in dims]
-    terms = [(x, axes), (call.out, axes)] + [(g, [(letters[d],) for d in dims]) for g in gains]
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    kept = [c for d, c in enumerate(letters) if d not in dims]
+    terms: list[tuple[Ref, list[AxisExpr]]] = [(x, axes), (call.out, axes)]
+    for gain in gains:
+        terms.append((gain, [axes[d] for d in dims]))
     for extra in call.node.outputs[1:]:  # mean and inverse deviation
         if extra.shape:
-            terms.append((extra, [() if d in dims else (l,) for d, l in enumerate(letters)]))
+            terms.append((extra, [() if d in dims else (c,) for d, c in enumerate(letters)]))
     return call.terms(terms, dict(zip(letters, x.shape)), virtual=[kept])
 
 
@@ -92,7 +95,7 @@ def batch_norm(call: Call) -> list[Equation]:
     """In eval mode ``b c ..., c, c, c, c -> b c ...``: elementwise."""
     x, *stats = call.tensors
     letters = axis_letters(len(x.shape))
-    axes = [(l,) for l in letters]
+    axes = [(c,) for c in letters]
     return [call.terms([(x, axes), (call.out, axes), *((s, [("x1",)]) for s in stats)], dict(zip(letters, x.shape)))]
 
 
@@ -103,7 +106,7 @@ def group_norm(call: Call) -> list[Equation]:
     groups = call.arg(1, "num_groups")
     letters = axis_letters(len(x.shape))
     sizes = dict(zip(letters, x.shape)) | {"g": groups, "c": x.shape[1] // groups}
-    axes = [("x0",), ("g", "c"), *((l,) for l in letters[2:])]
+    axes = [("x0",), ("g", "c"), *((c,) for c in letters[2:])]
     virtual = ["x0", "g"] if groups > 1 else ["x0"]
     return [call.terms([(x, axes), (call.out, axes), *((w, [("g", "c")]) for w in gains)], sizes, virtual=[virtual])]
 
@@ -117,8 +120,8 @@ def ranked(call: Call) -> list[Equation]:
     dim = call.arg(position, "dim", -1)
     dim = (dim if isinstance(dim, int) and not isinstance(dim, bool) else -1) % len(letters)
     sizes = dict(zip(letters, x.shape)) | {"k": call.out.shape[dim]}
-    terms = [(x, [(l,) for l in letters])]
+    terms = [(x, [(c,) for c in letters])]
     for out in call.node.outputs:
-        terms.append((out, [("k",) if d == dim else (l,) for d, l in enumerate(letters)]))
-    kept = [l for d, l in enumerate(letters) if d != dim]
+        terms.append((out, [("k",) if d == dim else (c,) for d, c in enumerate(letters)]))
+    kept = [c for d, c in enumerate(letters) if d != dim]
     return [call.terms(terms, sizes, pins=[letters[dim], "k"], virtual=[kept])]

@@ -42,10 +42,15 @@ class Call:
     def origin(self) -> Origin:
         return Origin(self.node.op, self.node.name, self.node.module, self.node.source, self.kind)
 
+    @property
+    def reason(self) -> str:
+        """Why this call pins what it pins."""
+        return f"{self.kind} by {self.node.op}"
+
     def write(self, text: str, refs: Sequence[Ref], sizes: Mapping[str, int] | None = None) -> Equation:
         """An equation as text; see `graphmerge.algebra.equation`."""
         names, shapes = [r.name for r in refs], [r.shape for r in refs]
-        return equation(text, names, shapes, sizes, f"pinned by {self.node.op}", self.origin)
+        return equation(text, names, shapes, sizes, self.reason, self.origin)
 
     def terms(
         self,
@@ -58,11 +63,10 @@ class Call:
         terms = [Term(r.name, tuple(drop_units(tuple(a), sizes) for a in axes)) for r, axes in refs]
         terms += [Term(None, tuple((x,) for x in letters)) for letters in virtual]
         used = {letter_of(i) for t in terms for a in t.axes for i in a}
-        reason = f"pinned by {self.node.op}"
         return Equation(
             tuple(terms),
             {x: n for x, n in sizes.items() if x in used},
-            {x: reason for x in pins if x in used},
+            {x: self.reason for x in pins if x in used},
             self.origin,
         )
 
@@ -85,7 +89,7 @@ def _refs(value: Any) -> list[Ref]:
 
 
 def op_key(op: str) -> str:
-    """``aten.add_.Tensor`` and ``aten.add.Scalar`` share the key ``aten.add``; other overloads may have their own rule."""
+    """``aten.add_.Tensor`` and ``aten.add.Scalar`` share the key ``aten.add``; an overload may have its own rule."""
     namespace, _, rest = op.partition(".")
     name, _, overload = rest.partition(".")
     base = name.removesuffix("_") if not name.startswith("__") else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from graphmerge.algebra import Equation
@@ -76,9 +77,9 @@ def _refine(xs: list[int], ys: list[int]) -> list[int] | None:
             inner //= size
             strides.add(inner)
     chain = sorted(strides, reverse=True)
-    if any(a % b for a, b in zip(chain, chain[1:])):
+    if any(a % b for a, b in itertools.pairwise(chain)):
         return None
-    return [a // b for a, b in zip(chain, chain[1:])]
+    return [a // b for a, b in itertools.pairwise(chain)]
 
 
 def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tuple[str, int]]]:
@@ -92,10 +93,10 @@ def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tup
     return tuple(taken), factors
 
 
-@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", "aten.im2col", kind="pin")
+@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", "aten.im2col", kind="reinterpretation")
 def reinterpret(call: Call) -> list[Equation]:
     """Bits or strides read otherwise: pinned."""
-    return call.pin_all([*call.tensors, *call.node.outputs], f"pinned by {call.node.op}")
+    return call.pin_all([*call.tensors, *call.node.outputs], call.reason)
 
 
 def _moved(call: Call, order: list[int]) -> list[Equation]:
@@ -190,4 +191,4 @@ def complex_view(call: Call) -> list[Equation]:
 def diagonal(call: Call) -> list[Equation]:
     """Two axes read as one: both pinned."""
     x = call.tensors[0]
-    return [pin_tensor(x, f"pinned by {call.node.op}", call.origin), pin_tensor(call.out, "diagonal", call.origin)]
+    return [pin_tensor(x, call.reason, call.origin), pin_tensor(call.out, "diagonal", call.origin)]

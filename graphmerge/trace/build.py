@@ -172,7 +172,8 @@ class _Builder:
     def _fold_shape(self, node: torch.fx.Node) -> None:
         """``zeros_like(x)``: the entries of x do not matter."""
         source, like = node.args[0], node.meta["val"]
-        assert isinstance(source, torch.fx.Node) and callable(node.target)
+        assert isinstance(source, torch.fx.Node)
+        assert callable(node.target)
         kwargs = dict(node.kwargs) | {"device": torch.device("cpu")}
         stand_in = torch.zeros(source.meta["val"].shape, dtype=source.meta["val"].dtype)
         self.values[node] = node.target(stand_in, *node.args[1:], **kwargs).to(like.dtype)
@@ -233,7 +234,7 @@ def to_numpy(value: torch.Tensor) -> np.ndarray:
 
 
 def moving_tensors(model: torch.nn.Module) -> dict[str, str]:
-    """Kind of each tensor that training changes: parameters, and persistent floating buffers of modules that update them.
+    """Kind of each tensor that training changes: parameters, and buffers of modules that update them.
 
     Integer buffers and tables are constants whatever their flag; a persistent floating buffer moves if its module also
     counts batches (running statistics), else it is a table.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def capture(
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), _no_cache(model):
+        with torch.no_grad(), _no_cache(model), _quiet():
             try:
                 return *_trace(model, inputs, choose, fake=True), []
             except Exception as error:
@@ -54,11 +55,23 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """A fake tensor that fails is no news: the fallback is, and its reason is in the notes."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def _no_cache(model: torch.nn.Module) -> Iterator[None]:
     """Generation caches are outputs that nobody asked for; switch them off where a config has them."""
     changed = []
     for module in model.modules():
-        config = getattr(module, "config", None)
+        config: Any = getattr(module, "config", None)
         if getattr(config, "use_cache", False) is True and config not in [c for c, _ in changed]:
             changed.append((config, config.use_cache))
             config.use_cache = False

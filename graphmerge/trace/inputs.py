@@ -1,4 +1,4 @@
-"""Example inputs: what a user gives, the same at other sequence lengths, and defaults from a model's class and config."""
+"""Example inputs: a user's own, the same at other sequence lengths, and defaults from a model's class and config."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""Random weights and inputs that hide nothing: no bias of zero, no gain of one, no two tokens alike."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+import torch
+
+from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.program import Program, Ref
+
+
+def draw_weights(
+    program: Program, state: Mapping[str, torch.Tensor], generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Every parameter and moving buffer drawn anew, in float64; constants keep their values.
+
+    Matrices have entries of variance 4 / (the smaller of their outer sizes), so that activations are near one and
+    attention is far from even; vectors have variance 1/4; buffers are positive, as variances are.
+    """
+    drawn = {}
+    for name, tensor in state.items():
+        info = program.tensors.get(name)
+        if info is None or info.kind == "constant" or not tensor.is_floating_point():
+            drawn[name] = tensor.detach().cpu()
+        elif info.kind == "buffer":
+            drawn[name] = 0.5 + torch.rand(tensor.shape, dtype=torch.float64, generator=generator)
+        else:
+            scale = 2 * min(tensor.shape[0], tensor.shape[-1]) ** -0.5 if tensor.dim() > 1 else 0.5
+            drawn[name] = scale * torch.randn(tensor.shape, dtype=torch.float64, generator=generator)
+    return drawn
+
+
+def draw_inputs(program: Program, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Ids drawn without repeats from the rows that they look up, real inputs from their own range; masks stay."""
+    rows = vocabularies(program)
+    drawn = {}
+    for name, tensor in program.example.tensors.items():
+        if name in rows:
+            ids = torch.randperm(rows[name], generator=generator)
+            tensor = ids[torch.arange(tensor.numel()) % rows[name]].reshape(tensor.shape).to(tensor.dtype)
+        elif tensor.is_floating_point() and tensor.dim() > 2:
+            low, high = float(tensor.min()), float(tensor.max())
+            width = high - low if high > low else 1.0
+            tensor = low + width * torch.rand(tensor.shape, dtype=torch.float64, generator=generator)
+        drawn[name] = tensor.cpu()
+    return drawn
+
+
+def vocabularies(program: Program) -> dict[str, int]:
+    """For each input that an embedding looks up as it is: how many rows there are."""
+    found: dict[str, int] = {}
+    for node in program.nodes:
+        if not node.op.startswith("aten.embedding."):
+            continue
+        weight, ids = node.args[:2]
+        if isinstance(ids, Ref) and isinstance(weight, Ref) and ids.name.startswith("input:"):
+            name = ids.name.removeprefix("input:")
+            found[name] = min(weight.shape[0], found.get(name, weight.shape[0]))
+    return found
+
+
+def padded(model: torch.nn.Module, inputs: Inputs) -> Inputs:
+    """The same inputs with the last position masked out, where the model takes a mask and there is room."""
+    ids = inputs.kwargs.get("input_ids")
+    mask = inputs.kwargs.get("attention_mask")
+    if mask is None and isinstance(ids, torch.Tensor) and ids.dim() == 2:
+        if "attention_mask" not in inspect.signature(model.forward).parameters:
+            return inputs
+        mask = torch.ones_like(ids)
+    if not isinstance(mask, torch.Tensor) or mask.dim() != 2 or mask.shape[1] < 3:
+        return inputs
+    mask = mask.clone()
+    mask[:, -1] = 0
+    return Inputs(inputs.args, {**inputs.kwargs, "attention_mask": mask})
