@@ -1,0 +1,7 @@
+"""Losses of models, and the loss on the line between two of them."""
+
+from graphmerge.evaluate.barrier import barrier
+from graphmerge.evaluate.curve import Curve
+from graphmerge.evaluate.evaluate import Evaluation, evaluate
+
+__all__ = ["Curve", "Evaluation", "barrier", "evaluate"]

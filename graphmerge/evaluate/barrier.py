@@ -1,0 +1,115 @@
+"""The loss on the line between two models."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from graphmerge.device import resolve_device
+from graphmerge.errors import InputError
+from graphmerge.evaluate.batches import Batch, listed_once
+from graphmerge.evaluate.curve import Curve
+from graphmerge.evaluate.evaluate import Evaluation, Progress, measure
+from graphmerge.evaluate.loss import DefaultLoss, Loss
+from graphmerge.merge.combine import check_ties, combine
+from graphmerge.merge.inputs import Model, align, read_inputs
+from graphmerge.symmetry import Permutations
+
+
+def barrier(
+    a: Model,
+    b: Model,
+    data: Iterable[Batch],
+    permutations: Permutations | None = None,
+    loss: Loss | None = None,
+    points: int = 21,
+    device: str | torch.device = "auto",
+    progress: Progress | None = None,
+    vanilla: bool = True,
+) -> Curve:
+    """The loss at evenly spaced points of the line from A to B, with B permuted and, beside it, as it is.
+
+    The barrier is ``max over λ of L((1-λ)A + λB) - [(1-λ) L(A) + λ L(B)]`` (Frankle et al., arXiv 1912.05671): 0 at the
+    ends, so never negative. All points are measured with one copy of the model whose weights are overwritten, on
+    batches that are drawn from ``data`` once.
+
+    Args:
+        a, b: modules or paths; one of the two may be a state dict.
+        data, loss, device: as for `evaluate`.
+        permutations: moves b; None measures the line between the models as they are, which is then both curves.
+        points: how many, both ends included.
+        progress: called with (batches done, batches in all), over both curves.
+        vanilla: False leaves out the curve without permutations.
+
+    Raises:
+        InputError: fewer than three points, no module among a and b, or as `evaluate`.
+        ArchitectureMismatch: a, b and the permutations do not belong to one architecture.
+    """
+    if points < 3:
+        raise InputError(f"a barrier takes three points or more; got {points}")
+    start = time.perf_counter()
+    batches = listed_once(data)
+    inputs = read_inputs([a, b])
+    module = inputs[0].module or inputs[1].module
+    if module is None:
+        raise InputError("a and b are both state dicts; one of them must be a module, to run the weights in")
+    moves = permutations is not None and not permutations.is_identity
+    ours, theirs = align(inputs, permutations)
+    lambdas = [float(lam) for lam in np.linspace(0, 1, points)]
+    curves = 1 + (moves and vanilla)
+    clock = _Clock(progress, len(batches) * (points * curves - (curves - 1)))
+    runner = _Runner(module, batches, loss or DefaultLoss(), resolve_device(device), clock)
+    merged = runner.along(ours, theirs, lambdas)
+    beside = None
+    if vanilla:  # both curves start at A
+        beside = [merged[0], *runner.along(ours, inputs[1].state, lambdas[1:])] if moves else merged
+    return Curve(
+        lambdas=tuple(lambdas),
+        losses=tuple(e.loss for e in merged),
+        vanilla=tuple(e.loss for e in beside) if beside else None,
+        positions=merged[0].positions,
+        seconds=time.perf_counter() - start,
+        unit=merged[0].unit,
+    )
+
+
+class _Runner:
+    """A copy of one module, overwritten in place with the points of a line, and measured at each."""
+
+    def __init__(
+        self, module: nn.Module, batches: list[Batch], loss: Loss, device: torch.device, clock: _Clock
+    ) -> None:
+        self.model = copy.deepcopy(module).to(device).eval()
+        self.batches, self.loss, self.device, self.clock = batches, loss, device, clock
+
+    def along(
+        self, a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], lambdas: list[float]
+    ) -> list[Evaluation]:
+        """The evaluations of ``(1-λ)a + λb``."""
+        check_ties(a, b)
+        targets = self.model.state_dict()  # shares the storage of the parameters
+        ends = [(targets[key], a[key].to(self.device), b[key].to(self.device)) for key in targets]
+        found = []
+        for lam in lambdas:
+            with torch.no_grad():
+                for target, start, end in ends:
+                    target.copy_(combine([start, end], [1 - lam, lam]))
+            found.append(measure(self.model, self.batches, self.loss, self.device, self.clock.tick))
+        return found
+
+
+class _Clock:
+    """Counts batches over all points for one progress callback."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def tick(self, _done: int, _total: int) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)

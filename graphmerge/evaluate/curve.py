@@ -1,0 +1,116 @@
+"""The losses on a line, their barrier, their figure and their file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphmerge.errors import InputError
+from graphmerge.files import write_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = "graphmerge.curve.1"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Losses at ``lambdas``, from A (λ = 0) to B (λ = 1): with B permuted (``losses``) and as it was (``vanilla``).
+
+    ``vanilla`` is None where it was not measured, and the same as ``losses`` where nothing was permuted.
+
+    >>> curve = Curve((0.0, 0.5, 1.0), losses=(1.0, 1.5, 1.0), vanilla=(1.0, 3.0, 1.0), positions=64, seconds=0.1)
+    >>> curve.barrier, curve.vanilla_barrier, curve.removed
+    (0.5, 2.0, 0.75)
+    """
+
+    lambdas: tuple[float, ...]
+    losses: tuple[float, ...]
+    vanilla: tuple[float, ...] | None
+    positions: int
+    seconds: float
+    unit: str = "loss"
+
+    def __post_init__(self) -> None:
+        for name in ("lambdas", "losses", "vanilla"):
+            values = getattr(self, name)
+            if values is not None:
+                object.__setattr__(self, name, tuple(float(v) for v in values))
+                if len(values) != len(self.lambdas):
+                    raise InputError(f"a curve of {len(self.lambdas)} points has {len(values)} {name}")
+
+    @property
+    def excess(self) -> tuple[float, ...]:
+        """Loss above the chord from end to end, at every λ; 0 at the ends."""
+        return _excess(self.lambdas, self.losses)
+
+    @property
+    def barrier(self) -> float:
+        """``max over λ of L((1-λ)A + λB) - [(1-λ) L(A) + λ L(B)]``, in the unit of the loss."""
+        return max(self.excess)
+
+    @property
+    def vanilla_barrier(self) -> float | None:
+        """The barrier without permutations; None if it was not measured."""
+        return max(_excess(self.lambdas, self.vanilla)) if self.vanilla is not None else None
+
+    @property
+    def removed(self) -> float | None:
+        """The share of the vanilla barrier that the permutations remove; None if there is no vanilla barrier."""
+        whole = self.vanilla_barrier
+        return 1 - self.barrier / whole if whole else None
+
+    @property
+    def peak(self) -> float:
+        """The λ where the barrier stands."""
+        return self.lambdas[int(np.argmax(self.excess))]
+
+    @property
+    def midpoint(self) -> float:
+        """The loss at λ = ½; between its two neighbours where no point lies there."""
+        return float(np.interp(0.5, self.lambdas, self.losses))
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Both curves over λ, with the chord; saved to ``path`` (its suffix says the format) if one is given."""
+        from graphmerge.evaluate.plot import plot_curve
+
+        return plot_curve(self, path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The curve as JSON text, written to ``path`` too if one is given; `from_json` reads either."""
+        data = {"format": FORMAT, **dataclasses.asdict(self)}
+        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+        if path is not None:
+            with write_beside(Path(path)) as beside:
+                beside.write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | Path) -> Curve:
+        """The curve in a JSON text or file.
+
+        Raises:
+            InputError: it is no curve that `to_json` wrote.
+        """
+        text = str(source)
+        where = "the JSON text" if text.lstrip().startswith("{") else text
+        try:
+            data = json.loads(text if where != text else Path(source).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{where} is not readable JSON ({error})") from None
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT or data.keys() != names:
+            raise InputError(f"{where} holds no curve; expected what Curve.to_json wrote")
+        return cls(**data)
+
+
+def _excess(lambdas: Sequence[float], losses: Sequence[float]) -> tuple[float, ...]:
+    inner = [loss - ((1 - lam) * losses[0] + lam * losses[-1]) for lam, loss in zip(lambdas[1:-1], losses[1:-1])]
+    return (0.0, *inner, 0.0)

@@ -1,0 +1,60 @@
+"""One model out of several: permute, then average."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from graphmerge.errors import InputError
+from graphmerge.merge.combine import combine_states
+from graphmerge.merge.inputs import Model, align, read_inputs
+from graphmerge.symmetry import Permutations
+
+
+def merge(
+    models: Sequence[Model],
+    permutations: Permutations | Sequence[Permutations | None] | None = None,
+    weights: Sequence[float] | None = None,
+) -> Any:
+    """The weighted average of models that have been brought into one order of units.
+
+    Returns what the first model is: a copy of the module, or a state dict; for paths a module (a state dict for a
+    ``.safetensors`` file). Floating-point tensors are averaged in float32 (float64 where they are) and have the dtype
+    of the first model; integers and booleans are those of the first model; what it ties stays tied. Nothing is mutated.
+
+    Args:
+        models: modules, state dicts or paths, two or more.
+        permutations: for two models the `Permutations` that moves the second; in general a sequence with one entry for
+            each model after the first (None leaves it as it is).
+        weights: one a model, summing to 1; equal by default.
+
+    Raises:
+        InputError: fewer than two models, weights or permutations that do not fit them, NaN or infinite weights,
+            checkpoints with different tokenizers (load them and pass the modules to merge them all the same).
+        ArchitectureMismatch: the models, or the permutations, do not belong to one architecture.
+    """
+    if len(models) < 2:
+        raise InputError(f"merging takes two models or more; got {len(models)}")
+    shares = _shares(weights, len(models))
+    inputs = read_inputs(models)
+    merged = combine_states(align(inputs, permutations), shares)
+    if inputs[0].module is None:
+        return merged
+    module = copy.deepcopy(inputs[0].module)
+    module.load_state_dict(merged)
+    return module
+
+
+def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
+    if weights is None:
+        return [1 / count] * count
+    shares = [float(w) for w in weights]
+    if len(shares) != count:
+        raise InputError(f"{count} models need {count} weights; got {len(shares)}")
+    if not all(math.isfinite(w) for w in shares):
+        raise InputError(f"the weights must be finite numbers; got {shares}")
+    if not math.isclose(math.fsum(shares), 1, abs_tol=1e-6):
+        raise InputError(f"the weights must sum to 1; {shares} sum to {math.fsum(shares):g}")
+    return shares
