@@ -1,6 +1,20 @@
 """Groups, pins and permutations: what the derivation finds and the matching moves."""
 
-from graphmerge.symmetry.groups import Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+from graphmerge.symmetry.groups import UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+from graphmerge.symmetry.members import axes_of, members_of
 from graphmerge.symmetry.permutations import Permutations
 
-__all__ = ["Axis", "Block", "Group", "Move", "Part", "Permutations", "Pin", "Run", "Symmetry"]
+__all__ = [
+    "UNKNOWN",
+    "Axis",
+    "Block",
+    "Group",
+    "Move",
+    "Part",
+    "Permutations",
+    "Pin",
+    "Run",
+    "Symmetry",
+    "axes_of",
+    "members_of",
+]

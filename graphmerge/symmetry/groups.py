@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from graphmerge.errors import SpecError
+from graphmerge.errors import ArchitectureMismatch, SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graphmerge.symmetry.permutations import Permutations
+
+# Size of a whole fixed axis that a hand-written spec leaves open; `Symmetry.fit` fills it in from the weights.
+UNKNOWN: Final = -1
+
+
+def _known(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if UNKNOWN in sizes:
+        raise SpecError(
+            "the spec leaves the size of an axis open ('_'); call symmetry.fit(shapes of the weights) first"
+        )
+    return sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +47,12 @@ class Run:
 
     @property
     def length(self) -> int:
-        return math.prod(self.sizes)
+        return math.prod(_known(self.sizes))
 
     def units(self) -> np.ndarray:
         """The positions on the axis, shape ``sizes``."""
         where = np.full((), self.offset, dtype=np.int64)
-        for size, stride in zip(self.sizes, self.strides):
+        for size, stride in zip(_known(self.sizes), self.strides):
             where = where[..., None] + np.arange(size, dtype=np.int64) * stride
         return where
 
@@ -77,7 +88,7 @@ class Block:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Sizes of the block's factors over all axes: the shape that the block is viewed in to be permuted."""
-        return tuple(n for run in self.runs for n in run.sizes)
+        return _known(tuple(n for run in self.runs for n in run.sizes))
 
     def axis_of(self, dim: int) -> int:
         """The tensor axis that factor ``dim`` belongs to."""
@@ -143,7 +154,8 @@ class Symmetry:
     """All the groups of a model, the pins, and the layout of every tensor that a group moves.
 
     ``layout`` maps each state-dict key to its blocks, in model order; a tensor that is missing, or a unit in no block,
-    does not move. Shared tensors appear under each of their keys.
+    does not move. Shared tensors appear under each of their keys. ``shapes`` are those of the tensors in ``layout``,
+    `UNKNOWN` where a spec leaves a whole axis open. ``places`` says where a spec file names a tensor or a group.
     """
 
     groups: tuple[Group, ...]
@@ -153,6 +165,7 @@ class Symmetry:
     model: str = ""
     notes: tuple[str, ...] = ()
     trace: Any = field(default=None, compare=False, repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", MappingProxyType(dict(self.layout)))
@@ -161,6 +174,10 @@ class Symmetry:
             for base in group.over:
                 if base not in self.sizes:
                     raise SpecError(f"group {group.name!r} is over {base!r}, which is neither a group nor a named pin")
+                if base in self.by_name and (lacking := [b for b in self.by_name[base].over if b not in group.over]):
+                    raise SpecError(
+                        f"group {group.name!r} is over {base!r}, which is over {lacking[0]!r}; it must be over that too"
+                    )
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -208,6 +225,32 @@ class Symmetry:
             visit(group.name, ())
         return list(done)
 
+    def fit(self, shapes: Mapping[str, tuple[int, ...]]) -> Symmetry:
+        """This symmetry for weights of these shapes: checked, and with the sizes that its spec leaves open filled in.
+
+        Raises:
+            ArchitectureMismatch: a tensor that a group moves is missing, or has another shape.
+        """
+        for key in self.layout:
+            if key not in shapes:
+                raise ArchitectureMismatch(
+                    f"the weights have no tensor {key!r}, which the symmetry moves; give a whole state dict"
+                )
+            found, expected = tuple(shapes[key]), self.shapes[key]
+            if len(found) != len(expected) or any(n not in (m, UNKNOWN) for m, n in zip(found, expected)):
+                shown = tuple("any" if n == UNKNOWN else n for n in expected)
+                raise ArchitectureMismatch(
+                    f"{key} has shape {found}, the symmetry expects {shown}; it belongs to another architecture"
+                )
+        is_open = {key for key, shape in self.shapes.items() if UNKNOWN in shape}
+        if not is_open:
+            return self
+        layout = {
+            key: tuple(_fit(block, shapes[key]) for block in blocks) if key in is_open else blocks
+            for key, blocks in self.layout.items()
+        }
+        return replace(self, layout=layout, shapes={key: tuple(shapes[key]) for key in self.layout})
+
     def identity(self) -> Permutations:
         """The element that moves nothing."""
         from graphmerge.symmetry.permutations import Permutations
@@ -225,3 +268,9 @@ class Symmetry:
         from graphmerge.spec import save_spec
 
         save_spec(self, path)
+
+
+def _fit(block: Block, shape: tuple[int, ...]) -> Block:
+    """``block`` with its open axes as long as ``shape`` says."""
+    runs = tuple(Run(0, (n,), (1,)) if UNKNOWN in run.sizes else run for run, n in zip(block.runs, shape))
+    return replace(block, runs=runs)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from graphmerge.errors import ArchitectureMismatch, InputError
@@ -22,6 +22,7 @@ from graphmerge.symmetry.serial import symmetry_from_json, symmetry_to_json
 
 Weights = TypeVar("Weights", torch.nn.Module, dict[str, torch.Tensor])
 FORMAT = "graphmerge.permutations.1"
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by width in bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,13 @@ class Permutations:
 
     @classmethod
     def random(cls, symmetry: Symmetry, seed: int = 0, groups: tuple[str, ...] | None = None) -> Permutations:
-        """A uniformly random element; only ``groups`` move if given."""
+        """A uniformly random element; only ``groups`` move if given.
+
+        Raises:
+            InputError: ``groups`` names one that does not exist.
+        """
+        if unknown := sorted(set(groups or ()) - set(symmetry.by_name)):
+            raise InputError(f"no group {unknown[0]!r}; the groups are {', '.join(symmetry.by_name)}")
         rng = np.random.default_rng(seed)
         arrays = {}
         for group in symmetry.groups:
@@ -80,8 +87,6 @@ class Permutations:
         return self.arrays.keys() == other.arrays.keys() and all(
             np.array_equal(a, other.arrays[g]) for g, a in self.arrays.items()
         )
-
-    __hash__ = None  # type: ignore[assignment]
 
     # -- group operations ------------------------------------------------------------------------------------------
 
@@ -131,7 +136,7 @@ class Permutations:
     def apply(self, weights: Weights) -> Weights:
         """The same function with its units in another order: a new state dict, or a copy of the module.
 
-        Nothing is mutated. Keys, their order, dtypes and devices stay; tensors that share storage still do; what no
+        Nothing is mutated. Keys, their order, dtypes and devices stay; keys that name one tensor still do; what no
         group touches is passed through.
 
         Raises:
@@ -144,41 +149,37 @@ class Permutations:
         return self._apply_state(weights)
 
     def _apply_state(self, state: Mapping[str, torch.Tensor]) -> Any:
-        if missing := [k for k in self.symmetry.layout if k not in state]:
-            raise ArchitectureMismatch(f"the weights have no tensor {missing[0]!r}, which the symmetry moves")
-        out: dict[str, torch.Tensor] = {}
-        done: dict[tuple[Any, ...], torch.Tensor] = {}
+        layout = self.symmetry.fit(
+            {key: tuple(state[key].shape) for key in self.symmetry.layout if key in state}
+        ).layout
+        moved: dict[tuple[Any, ...], torch.Tensor] = {}
+        out = dict(state)
         for key, tensor in state.items():
-            blocks = self.symmetry.layout.get(key)
-            if not blocks:
-                out[key] = tensor
-                continue
-            if tuple(tensor.shape) != self.symmetry.shapes[key]:
-                raise ArchitectureMismatch(
-                    f"{key} has shape {tuple(tensor.shape)}, the symmetry expects {self.symmetry.shapes[key]}"
-                )
-            same = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride())
-            if tensor.device.type == "meta" or same not in done:
-                done[same] = self.move_tensor(tensor, blocks)
-            out[key] = done[same]
+            if key in layout:
+                # the storage object tells aliases apart even where there is no memory (meta)
+                same = (tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.shape, tensor.stride())
+                if same not in moved:
+                    moved[same] = self.move_tensor(tensor, layout[key])
+                out[key] = moved[same]
         return out
 
+    @torch.no_grad()
     def move_tensor(self, tensor: torch.Tensor, blocks: tuple[Block, ...]) -> torch.Tensor:
-        """``tensor`` with the units of every block permuted; same shape, dtype and device."""
-        if not any(self._moves(m) for b in blocks for m in b.moves):
+        """``tensor`` with the units of every block permuted; same shape, dtype and device. Itself if nothing moves."""
+        moving = [(block, moves) for block in blocks if (moves := [m for m in block.moves if self._moves(m)])]
+        if not moving:
             return tensor
-        out = tensor.clone()
-        for block in blocks:
-            moves = [m for m in block.moves if self._moves(m)]
-            if not moves:
-                continue
-            rows = block_index(block, tuple(tensor.shape))
-            # one dimension a factor; the gathers below are exact, whatever the dtype
-            x = tensor[rows].reshape(block.sizes)
+        out = tensor.detach().clone()
+        # as integers of the same width: exact, and not every dtype can be indexed
+        width = INTEGERS.get(tensor.dtype.itemsize, tensor.dtype)
+        source, target = tensor.detach().view(width), out.view(width)
+        for block, moves in moving:
+            rows = block_index(block)
+            x = source[rows].reshape(block.sizes)  # one dimension a factor
             # a group's own units first, while its bases still stand at their old places in the source
             for move in reversed(self._bases_first(moves)):
                 x = self._gather(x, move)
-            out[rows] = x.reshape(out[rows].shape)
+            target[rows] = x.reshape(tuple(run.length for run in block.runs))
         return out
 
     def _moves(self, move: Move) -> bool:
@@ -191,12 +192,11 @@ class Permutations:
 
     def _gather(self, x: torch.Tensor, move: Move) -> torch.Tensor:
         """Permute the joint index of ``move.dims`` of x, by the permutation that the base index selects."""
-        base_sources = self.source_bases(move.group)
         array = self.arrays[move.group]
-        if base_sources:
+        if move.over:
             # Called before the bases move: row h' of x later lands at the h with P[h] = h'; so row P[h] needs G[h].
             by_source = np.empty_like(array)
-            by_source[base_sources] = array
+            by_source[self.source_bases(move.group)] = array
             array = by_source
         index = torch.from_numpy(np.array(array)).to(x.device)  # (bases ..., joint unit)
         if len(move.dims) == 1 and not move.over:
@@ -205,14 +205,12 @@ class Permutations:
         y = x.permute(*rest, *move.dims)
         shape = y.shape
         y = y.reshape(*shape[: len(rest)], -1)  # (other factors ..., joint unit)
-        # put the index's base dimensions where the bases stand among the other factors
+        # line the index's bases up with the factors that they are: increasing places, size 1 elsewhere
         places = [rest.index(d) for d in move.over]
-        order = sorted(range(len(places)), key=lambda k: places[k])
-        index = index.permute(*order, len(places))
-        full = [1] * len(rest) + [index.shape[-1]]
-        for k in order:
-            full[places[k]] = array.shape[k]
-        y = torch.take_along_dim(y, index.reshape(full), dim=-1).reshape(shape)
+        increasing = sorted(range(len(places)), key=places.__getitem__)
+        sizes = [array.shape[places.index(d)] if d in places else 1 for d in range(len(rest))]
+        index = index.permute(*increasing, len(places)).reshape(*sizes, -1)
+        y = torch.take_along_dim(y, index, dim=-1).reshape(shape)
         back = np.argsort([*rest, *move.dims]).tolist()
         return y.permute(*back)
 
@@ -221,7 +219,8 @@ class Permutations:
     def save(self, path: str | Path) -> None:
         """Write arrays and symmetry to one safetensors file; never leaves a half-written file."""
         arrays = {name: np.ascontiguousarray(a) for name, a in self.arrays.items()}
-        metadata = {"format": FORMAT, "symmetry": json.dumps(symmetry_to_json(self.symmetry), sort_keys=True)}
+        # the order of the layout is the model's: keys stay as they are
+        metadata = {"format": FORMAT, "symmetry": json.dumps(symmetry_to_json(self.symmetry))}
         with write_beside(Path(path)) as beside:
             save_file(arrays, beside, metadata=metadata)
 
@@ -230,7 +229,7 @@ class Permutations:
         """Read what `save` wrote.
 
         Raises:
-            InputError: the file is missing or holds something else.
+            InputError: the file is missing, damaged, or holds something else.
         """
         if not Path(path).is_file():
             raise InputError(f"no permutations file at {path}")
@@ -238,23 +237,22 @@ class Permutations:
             with safe_open(str(path), framework="np") as file:
                 metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except Exception as error:
+        except (SafetensorError, OSError) as error:
             raise InputError(
                 f"{path} is not a safetensors file ({error}); expected one that Permutations.save wrote"
             ) from None
         if metadata.get("format") != FORMAT:
             raise InputError(f"{path} holds no permutations; expected a file that Permutations.save wrote")
-        return cls(symmetry_from_json(json.loads(metadata["symmetry"])), arrays)
+        try:
+            symmetry = symmetry_from_json(json.loads(metadata["symmetry"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error!r} in its symmetry); save the permutations again") from None
+        return cls(symmetry, arrays)
 
 
-def block_index(block: Block, shape: tuple[int, ...]) -> tuple[Any, ...]:
+def block_index(block: Block) -> tuple[Any, ...]:
     """Index of a block in its tensor: slices where its runs are contiguous, else open-mesh position arrays."""
-    contiguous = []
-    for run, length in zip(block.runs, shape):
-        units = run.units().reshape(-1)
-        if not (units == run.offset + np.arange(run.length)).all() or units[-1] >= length:
-            break
-        contiguous.append(slice(run.offset, run.offset + run.length))
-    if len(contiguous) == len(block.runs):
-        return tuple(contiguous)
-    return tuple(torch.from_numpy(a) for a in np.ix_(*(run.units().reshape(-1) for run in block.runs)))
+    units = [run.units().reshape(-1) for run in block.runs]
+    if all((u == run.offset + np.arange(len(u))).all() for u, run in zip(units, block.runs)):
+        return tuple(slice(run.offset, run.offset + run.length) for run in block.runs)
+    return tuple(torch.from_numpy(mesh) for mesh in np.ix_(*units))
