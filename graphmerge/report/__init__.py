@@ -1,0 +1,30 @@
+"""Results as tables, text and JSON; nothing here prints."""
+
+from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, barrier_table
+from graphmerge.report.render import to_json, to_text
+from graphmerge.report.symmetry import GroupRow, PinRow, group_rows, pin_rows, symmetry_data, symmetry_report
+from graphmerge.report.verification import (
+    VerificationRow,
+    verification_data,
+    verification_report,
+    verification_rows,
+)
+
+__all__ = [
+    "BarrierRow",
+    "GroupRow",
+    "PinRow",
+    "VerificationRow",
+    "barrier_data",
+    "barrier_rows",
+    "barrier_table",
+    "group_rows",
+    "pin_rows",
+    "symmetry_data",
+    "symmetry_report",
+    "to_json",
+    "to_text",
+    "verification_data",
+    "verification_report",
+    "verification_rows",
+]
