@@ -93,6 +93,7 @@ def solve(system: System) -> Solution:
     solution = Solution(leaves, dict(boxes), merged, working)
     merge_pairs(solution.leaves, solution.boxes, solution.merged)
     break_cycles(solution)
+    close_over(solution)
     return solution
 
 
@@ -163,6 +164,23 @@ def break_cycles(solution: Solution) -> None:
     for name in list(solution.leaves):
         if name not in done:
             visit(name, ())
+
+
+def close_over(solution: Solution) -> None:
+    """Whatever is over a base is over that base's bases too; a base for which that fails is dropped."""
+    changed = True
+    while changed:
+        changed = False
+        for name, leaf in solution.leaves.items():
+            keep = [s for s, b in enumerate(leaf.over) if set(_free_over(solution, b)) <= set(leaf.over)]
+            if len(keep) < len(leaf.over):
+                _keep_slots(solution, name, keep)
+                changed = True
+
+
+def _free_over(solution: Solution, base: int) -> tuple[int, ...]:
+    leaf = solution.leaves[base]
+    return leaf.over if leaf.pinned is None else ()
 
 
 def _keep_slots(solution: Solution, name: int, keep: list[int]) -> None:

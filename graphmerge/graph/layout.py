@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphmerge.algebra import Factor, Leaf, Solution, SolvedBox
-from graphmerge.symmetry import Axis, Block, Group, Move, Part, Pin, Run
+from graphmerge.symmetry import Axis, Block, Group, Move, Part, Pin, Run, members_of
 
 
 def layout_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> dict[str, tuple[Block, ...]]:
@@ -44,26 +44,13 @@ def groups_of(
     solution: Solution, layout: Mapping[str, Sequence[Block]], names: Mapping[int, str], kinds: Mapping[int, str]
 ) -> tuple[Group, ...]:
     """Groups in model order: by the first axis of each."""
-    members: dict[str, list[Axis]] = {}
-    for key, blocks in layout.items():
-        for block in blocks:
-            for move in block.moves:
-                members.setdefault(move.group, []).extend(_axes(key, block, move))
     leaf_of = {name: leaf for leaf, name in names.items()}
     groups = []
-    for name, axes in members.items():
+    for name, axes in members_of(layout).items():
         leaf = solution.leaves[leaf_of[name]]
         over = tuple(names[base] for base in leaf.over)
-        groups.append(Group(name, leaf.size, over, tuple(dict.fromkeys(axes)), kinds.get(leaf.name, "permutation")))
+        groups.append(Group(name, leaf.size, over, axes, kinds.get(leaf.name, "permutation")))
     return tuple(groups)
-
-
-def _axes(key: str, block: Block, move: Move) -> list[Axis]:
-    """The axes on which a move acts: one, or two for a group of pairs that stands on two."""
-    by_axis: dict[int, list[int]] = {}
-    for dim in move.dims:
-        by_axis.setdefault(block.axis_of(dim), []).append(block.factor_of(dim))
-    return [Axis(key, axis, Part(block.runs[axis], tuple(factors))) for axis, factors in by_axis.items()]
 
 
 def pins_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> tuple[Pin, ...]:

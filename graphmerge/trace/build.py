@@ -58,6 +58,10 @@ class _Builder:
             self._tensor(key, shape, "activation")
         elif key in self.moving:
             self._tensor(key, shape, self.moving[key])
+        elif self.state[key].is_meta:  # a table without values: as good as an input
+            self.program.inputs += (key,)
+            self.program.notes.append(f"buffer {key} is on the meta device, without values: pinned")
+            self._tensor(key, shape, "activation")
         else:
             self.values[node] = self.state[key].detach()
             self._tensor(key, shape, "constant", self.values[node])
