@@ -52,12 +52,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One op's statement: units of equal letters move together; pinned letters may not move."""
+    """One op's statement: units of equal letters move together; pinned letters may not move.
+
+    ``law`` says which other maps along a letter the op commutes with, ``added`` which of a product's terms is its bias;
+    both matter for `Group.kind` only.
+    """
 
     terms: tuple[Term, ...]
     sizes: Mapping[str, int]
     pins: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = Origin()
+    law: str = "pointwise"
+    added: int | None = None
 
     def __str__(self) -> str:
         shown = [" ".join(_show(axis, self.pins) for axis in term.axes) or "1" for term in self.terms]

@@ -12,6 +12,7 @@ import torch
 
 from graphmerge.algebra import Equation, Solution, solve
 from graphmerge.graph.explain import explain
+from graphmerge.graph.kinds import find_kinds
 from graphmerge.graph.layout import groups_of, layout_of, pins_of
 from graphmerge.graph.names import name_leaves
 from graphmerge.graph.roles import Flow
@@ -52,16 +53,21 @@ class ConstraintGraph:
         return solve(self.system)
 
     @cached_property
+    def flow(self) -> Flow:
+        """Equations by the activations that they read and write."""
+        return Flow(self.solution)
+
+    @cached_property
     def names(self) -> dict[int, str]:
         """Name of every group, and of every pinned leaf that a group is over, by leaf."""
-        return name_leaves(self.solution, dict.fromkeys(self.keys.values()))
+        return name_leaves(self.flow, dict.fromkeys(self.keys.values()))
 
     @cached_property
     def _symmetry(self) -> Symmetry:
         layout = layout_of(self.solution, self.keys, self.names)
         shapes = {key: self.system.tensors[self.keys[key]].shape for key in layout}
         return Symmetry(
-            groups=groups_of(self.solution, layout, self.names, {}),
+            groups=groups_of(self.solution, layout, self.names, find_kinds(self.solution, self.flow)),
             pinned=pins_of(self.solution, self.keys, self.names),
             layout=layout,
             shapes=shapes,
@@ -89,7 +95,7 @@ class ConstraintGraph:
                 shape = self.system.tensors[tensor].shape
                 graph.add_node(key, kind=graph.nodes[tensor]["kind"], shape=shape)
                 graph.add_edge(tensor, key, op="", equation="", kind="tied parameter", module="", source="", reason="")
-        flow = Flow(self.solution)
+        flow = self.flow
         for number, eq in enumerate(self.system.equations):
             for source, target in self._ends(eq, flow.outputs[number]):
                 if source in graph and target in graph:

@@ -6,20 +6,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from graphmerge.algebra import Solution
-from graphmerge.graph.roles import find_roles, layer_of
+from graphmerge.graph.roles import Flow, find_roles, layer_of
 
 Layer = tuple[str, int]
 
 
-def name_leaves(solution: Solution, order: Iterable[str]) -> dict[int, str]:
+def name_leaves(flow: Flow, order: Iterable[str]) -> dict[int, str]:
     """A name for every group and every pinned leaf that a group is over. ``order``: parameter names in model order."""
+    solution = flow.solution
     wanted = [n for n, leaf in solution.leaves.items() if leaf.pinned is None and leaf.size > 1]
     wanted += [base for n in list(wanted) for base in solution.leaves[n].over]
     members = _members(solution, order)
-    roles = find_roles(solution)
+    roles = find_roles(flow)
     wanted = sorted(dict.fromkeys(wanted), key=list(members).index)
     home = {leaf: _home(members[leaf]) for leaf in wanted}
     labels = _stack_labels({layer_of(t)[0] for leaf in wanted for t in members[leaf] if layer_of(t)})  # type: ignore[index]
+    writers = flow.writers_of()
+    for leaf in wanted:  # the writer first: a leaf without a role is named after it
+        if leaf in writers and home[leaf] in (None, layer_of(writers[leaf])):
+            members[leaf] = list(dict.fromkeys([writers[leaf], *members[leaf]]))
     names = {leaf: _name(members[leaf], home[leaf], roles.get(leaf), labels) for leaf in wanted}
     return _unique(names, members)
 

@@ -33,6 +33,7 @@ class Flow:
                 if term.tensor is not None:
                     (self.writers if term.tensor in written else self.readers)[term.tensor].append(number)
         self.leaves = self._letter_leaves()
+        self.weights = self._weights()
 
     def _letter_leaves(self) -> dict[tuple[int, str], list[int]]:
         found: dict[tuple[int, str], dict[int, None]] = defaultdict(dict)
@@ -46,6 +47,31 @@ class Flow:
                         if leaf in self.solution.leaves:
                             found[instance.equation, key[0]][leaf] = None
         return {key: list(leaves) for key, leaves in found.items()}
+
+    def _weights(self) -> set[str]:
+        """Parameters, buffers, and what is computed from nothing else (a gain's view, ``1 + gain``)."""
+        found = {t for t, kind in self.kinds.items() if kind in ("parameter", "buffer")}
+        for eq, written in zip(self.equations, self.outputs):
+            read = {t.tensor for t in eq.terms if t.tensor is not None} - written
+            if read & found and all(t in found or self.kinds[t] == "constant" for t in read):
+                found |= written
+        return found
+
+    def writers_of(self) -> dict[int, str]:
+        """For each leaf, the first parameter whose product with an activation brings it in."""
+        found: dict[int, str] = {}
+        for number, eq in enumerate(self.equations):
+            if eq.origin.kind not in ("contraction", "convolution", "look-up"):
+                continue
+            read = set().union(*self.operands(number).values())
+            for term in eq.terms:
+                if term.tensor is None or self.kinds[term.tensor] != "parameter":
+                    continue
+                own = {letter_of(i) for axis in term.axes for i in axis}
+                for letter in sorted((own & self.letters_out(number)) - read):
+                    for leaf in self.leaves.get((number, letter), []):
+                        found.setdefault(leaf, term.tensor)
+        return found
 
     def operands(self, number: int) -> dict[str, set[str]]:
         """Activations that an equation reads, with their letters."""
@@ -90,9 +116,9 @@ def _is_output(tensor: str, node: str) -> bool:
     return bool(node) and (name == node or name.startswith(node + "."))
 
 
-def find_roles(solution: Solution) -> dict[int, str]:
+def find_roles(flow: Flow) -> dict[int, str]:
     """Role of each leaf that has one: residual, ffn, heads, query_heads, qk, v."""
-    flow = Flow(solution)
+    solution = flow.solution
     roles: dict[int, str] = {}
 
     def give(role: str, number: int, letters: Iterable[str]) -> None:

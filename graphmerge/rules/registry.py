@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphmerge.algebra import Equation, EquationError, Origin, Term, equation
 from graphmerge.algebra.equation import AxisExpr, drop_units, letter_of
+from graphmerge.rules.laws import added_term, law_of
 from graphmerge.trace.program import Node, Ref
 
 Rule = Callable[["Call"], list[Equation]]
@@ -136,7 +137,8 @@ def derive(node: Node, constants: Mapping[str, Any]) -> Derived:
         why = f"unknown op {node.op}"
     else:
         try:
-            return Derived(found[0](call))
+            law, bias = law_of(node, call.kind), added_term(node)
+            return Derived([replace(eq, law=law, added=bias) for eq in found[0](call)])
         except (EquationError, NotCovered) as error:
             why = f"no rule for this use of {node.op}: {error}"
     return Derived(call.pin_all([*call.tensors, *outputs], why), why)

@@ -1,0 +1,62 @@
+"""Which maps along an axis an op commutes with, beyond permutations: one word for each op.
+
+``linear``: letters are carried along, any invertible map commutes. ``sum``: terms are added. ``product``: linear in each
+term that it multiplies; a letter that is contracted pairs a map with its inverse transpose. ``gate``: the product of
+two tensors entry by entry. ``quotient``: the same, by a divisor. ``total``: entries along a letter are added up.
+``odd``, ``positive``, ``square``: entry by entry, commuting with signs, with positive scales, and squaring. ``rms``,
+``layer``: norms. ``attention``: as the rule says. Anything else is ``pointwise``: permutations only.
+"""
+
+from __future__ import annotations
+
+from graphmerge.trace.program import Node, Ref
+
+_BY_KIND = {
+    "identity": "linear",
+    "view": "linear",
+    "permute": "linear",
+    "expand": "linear",
+    "slice": "linear",
+    "cat": "linear",
+    "look-up": "linear",
+    "contraction": "product",
+    "convolution": "product",
+    "attention": "attention",
+}
+_BY_OP = {
+    **dict.fromkeys(("add", "sub"), "sum"),
+    **dict.fromkeys(("sum", "mean"), "total"),
+    **dict.fromkeys(("cumsum", "flip", "roll", "neg"), "linear"),
+    **dict.fromkeys(("tanh", "sin", "sinh", "asinh", "atan", "asin", "erf", "erfinv", "sign"), "odd"),
+    **dict.fromkeys(("relu", "leaky_relu"), "positive"),
+    "square": "square",
+    "mul": "gate",
+    "div": "quotient",
+    "rms_norm": "rms",
+    "_fused_rms_norm": "rms",
+    "layer_norm": "layer",
+    "native_layer_norm": "layer",
+}
+_ADDED = {"linear": 2, "conv1d": 2, "conv2d": 2, "conv3d": 2, "convolution": 2, "bilinear": 3}  # place of the bias
+_ADDED |= dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), 0)
+
+
+def law_of(node: Node, kind: str) -> str:
+    """The law of one call."""
+    name = node.op.split(".")[1].removesuffix("_")
+    second = node.args[1] if len(node.args) > 1 else None
+    if name == "pow":
+        return "square" if second == 2 else "pointwise"
+    law = _BY_OP.get(name, _BY_KIND.get(kind, "pointwise"))
+    if law in ("gate", "quotient") and not isinstance(second, Ref):
+        return "linear"
+    if law == "sum" and not isinstance(second, Ref):
+        return "pointwise"  # a number added to every entry
+    if law == "quotient" and node.kwargs.get("rounding_mode") is not None:
+        return "pointwise"
+    return law
+
+
+def added_term(node: Node) -> int | None:
+    """Position of the term that a product is added to, its bias."""
+    return _ADDED.get(node.op.split(".")[1].removesuffix("_"))
