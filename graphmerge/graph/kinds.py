@@ -80,7 +80,7 @@ def _state(facts: _Facts, eq: Equation, key: LetterKey, places: Mapping[int, int
         law = {"d": "product", "e": "linear"}.get(key[0], "pointwise")
     if law == "quotient":
         law = "pointwise" if 1 in read else "gate"
-    if law == "total" and not out or law == "linear" and (not out or not read):
+    if (law == "total" and not out) or (law == "linear" and (not out or not read)):
         facts.ones = True  # added up, or spread out: the map must keep the vector of ones
         for occurrence in places.values():
             facts.fix(occurrence)
@@ -107,7 +107,7 @@ def _sum(facts: _Facts, eq: Equation, read: Mapping[int, int], out: list[int], c
 def _product(facts: _Facts, eq: Equation, read: Mapping[int, int], out: list[int], flow: Flow) -> None:
     """Carried (one factor and the output), contracted (two factors), or entry by entry (two factors and the output)."""
     factors = {t: o for t, o in read.items() if t != eq.added}
-    if eq.added in read and out:
+    if eq.added is not None and eq.added in read and out:
         facts.same(read[eq.added], out[0])
     occurrences = list(factors.values())
     if len(occurrences) == 1 and out:
