@@ -1,10 +1,10 @@
 """Which maps along an axis an op commutes with, beyond permutations: one word for each op.
 
 ``linear``: letters are carried along, any invertible map commutes. ``sum``: terms are added. ``product``: linear in
-each term that it multiplies; a letter that is contracted pairs a map with its inverse transpose. ``gate``: the product of
-two tensors entry by entry. ``quotient``: the same, by a divisor. ``total``: entries along a letter are added up.
-``odd``, ``positive``, ``square``: entry by entry, commuting with signs, with positive scales, and squaring. ``rms``,
-``layer``: norms. ``attention``: as the rule says. Anything else is ``pointwise``: permutations only.
+each term that it multiplies; a letter that is contracted pairs a map with its inverse transpose. ``gate``: the
+product of two tensors entry by entry. ``quotient``: the same, by a divisor. ``total``: entries along a letter are
+added up. ``odd``, ``positive``, ``square``: entry by entry, commuting with signs, with positive scales, and squaring.
+``rms``, ``layer``: norms. ``attention``: as the rule says. Anything else is ``pointwise``: permutations only.
 """
 
 from __future__ import annotations
