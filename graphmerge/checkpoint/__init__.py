@@ -2,6 +2,7 @@
 
 from graphmerge.checkpoint.check import check_finite, check_pair
 from graphmerge.checkpoint.directory import digest
+from graphmerge.checkpoint.factory import call_function, is_factory
 from graphmerge.checkpoint.load import Loaded, load_model, load_state
 from graphmerge.checkpoint.save import provenance, save_model
 from graphmerge.checkpoint.tokenizer import TokenizerIdentity, tokenizer_identity
@@ -9,9 +10,11 @@ from graphmerge.checkpoint.tokenizer import TokenizerIdentity, tokenizer_identit
 __all__ = [
     "Loaded",
     "TokenizerIdentity",
+    "call_function",
     "check_finite",
     "check_pair",
     "digest",
+    "is_factory",
     "load_model",
     "load_state",
     "provenance",

@@ -32,7 +32,16 @@ def call_factory(source: str) -> tuple[nn.Module, Any]:
     """Run the file, call the function without arguments; the module and its example inputs (None if it gives none).
 
     Raises:
-        InputError: no such file or function, an error in the user's code (with its line), or no module returned.
+        InputError: as `call_function`, or no module returned.
+    """
+    return _model_and_inputs(call_function(source), source)
+
+
+def call_function(source: str) -> Any:
+    """Run the file of ``file.py:function``, call the function without arguments; what it returns.
+
+    Raises:
+        InputError: no such file or function, or an error in the user's code (with its line).
     """
     match = _FACTORY.fullmatch(source)
     if match is None:
@@ -41,13 +50,13 @@ def call_factory(source: str) -> tuple[nn.Module, Any]:
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     if not name:
-        raise InputError(f"{path} is a Python file; say which function builds the model, as in {path}:build")
+        raise InputError(f"{path} is a Python file; say which function to call, as in {path}:build")
     module = _guarded(path, lambda: _run_file(path))
     factory = getattr(module, name, None)
     if not callable(factory):
         defined = sorted(k for k, v in vars(module).items() if callable(v) and _made_in(v, module))
         raise InputError(f"{path} has no function {name!r}; it defines {', '.join(defined) or 'none'}")
-    return _model_and_inputs(_guarded(path, factory), source)
+    return _guarded(path, factory)
 
 
 def _model_and_inputs(made: Any, source: str) -> tuple[nn.Module, Any]:

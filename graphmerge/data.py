@@ -1,0 +1,142 @@
+"""Batches from files: text, token ids, labelled examples, or a user's own function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from graphmerge.checkpoint import Loaded, call_function, is_factory
+from graphmerge.errors import InputError
+
+Batch = Mapping[str, torch.Tensor] | tuple[torch.Tensor, ...]
+MASKED_SHARE = 0.15  # of the positions; of these 80 % become the mask token, 10 % a random one (arXiv 1810.04805)
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw batches: ``count`` batches of ``size`` rows of ``length`` tokens."""
+
+    count: int = 8
+    size: int = 32
+    length: int = 64
+    seed: int = 0
+
+
+def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()) -> list[Any]:
+    """Batches for ``model`` from a file.
+
+    ``.txt`` is tokenised with the checkpoint's own tokenizer, ``.npy`` holds token ids (integers in a row): both give
+    random windows, labelled for next tokens or with masked tokens as the model's class asks. ``.jsonl`` holds rows
+    ``{"text": ..., "label": ...}`` for classification. ``file.py:function`` is called and returns the batches.
+
+    Raises:
+        InputError: a file that is missing, empty or of another kind, or a model without the tokenizer that it takes.
+    """
+    if is_factory(str(source)):
+        return list(call_function(str(source)))
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"there is no data file {path}")
+    match path.suffix:
+        case ".npy":
+            return list(windows(_read_ids(path), model, sampling))
+        case ".txt" | ".md":
+            ids = _tokenizer(model)(path.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
+            return list(windows(np.asarray(ids, dtype=np.int64), model, sampling))
+        case ".jsonl":
+            return list(_examples(path, model, sampling))
+    known = ".txt, .npy (token ids), .jsonl (text, label) or file.py:function"
+    raise InputError(f"{path} is no data that is known: give {known}")
+
+
+def _read_ids(path: Path) -> np.ndarray:
+    try:
+        ids = np.load(path, allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} is no .npy file of numbers: {error}") from None
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise InputError(f"{path} holds {ids.dtype} of shape {ids.shape}; expected token ids in one row")
+    return ids.astype(np.int64)
+
+
+def windows(ids: np.ndarray, model: Loaded, sampling: Sampling) -> Iterator[dict[str, torch.Tensor]]:
+    """Random windows of a row of ids, labelled as the model's class asks."""
+    kind = _language_task(model)
+    if len(ids) <= sampling.length:
+        raise InputError(f"the data holds {len(ids)} tokens; windows of {sampling.length} need more")
+    rows = getattr(getattr(model.model, "config", None), "vocab_size", None)
+    if rows is not None and ids.max() >= rows:
+        raise InputError(
+            f"the data holds id {ids.max()}, the model's vocabulary ends at {rows - 1}; another tokenizer?"
+        )
+    rng = np.random.default_rng(sampling.seed)
+    mask = _mask_id(model) if kind == "masked" else None
+    for _ in range(sampling.count):
+        starts = rng.integers(0, len(ids) - sampling.length, sampling.size)
+        batch = np.stack([ids[i : i + sampling.length] for i in starts])  # (size, length)
+        yield causal_batch(batch) if mask is None else masked_batch(batch, mask, int(rows or ids.max() + 1), rng)
+
+
+def causal_batch(ids: np.ndarray) -> dict[str, torch.Tensor]:
+    """Ids that are their own labels: the loss shifts them."""
+    tokens = torch.from_numpy(ids)
+    return {"input_ids": tokens, "labels": tokens.clone()}
+
+
+def masked_batch(ids: np.ndarray, mask: int, vocabulary: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+    """15 % of the positions are to be guessed: 80 % of them masked, 10 % replaced by a random id, 10 % left."""
+    chosen, how = rng.random(ids.shape) < MASKED_SHARE, rng.random(ids.shape)
+    labels = np.where(chosen, ids, IGNORED)
+    shown = np.where(chosen & (how < 0.8), mask, ids)
+    shown = np.where(chosen & (how >= 0.9), rng.integers(0, vocabulary, ids.shape), shown)
+    return {"input_ids": torch.from_numpy(shown), "labels": torch.from_numpy(labels)}
+
+
+def _language_task(model: Loaded) -> str:
+    names = {base.__name__ for base in type(model.model).__mro__}
+    if names & set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()):
+        return "causal"
+    if names & set(MODEL_FOR_MASKED_LM_MAPPING_NAMES.values()):
+        return "masked"
+    raise InputError(
+        f"{type(model.model).__name__} is no causal or masked language model; give its batches with file.py:function, "
+        "or .jsonl rows of text and label for classification"
+    )
+
+
+def _tokenizer(model: Loaded) -> Any:
+    if model.directory is None or model.tokenizer is None:
+        raise InputError(f"{model.source} has no tokenizer; give token ids (.npy) or file.py:function")
+    return AutoTokenizer.from_pretrained(model.directory)
+
+
+def _mask_id(model: Loaded) -> int:
+    found = _tokenizer(model).mask_token_id
+    if found is None:
+        raise InputError(f"the tokenizer of {model.source} has no mask token; give batches with file.py:function")
+    return int(found)
+
+
+def _examples(path: Path, model: Loaded, sampling: Sampling) -> Iterator[dict[str, torch.Tensor]]:
+    """Labelled texts in the order of the file."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            rows.append((str(row["text"]), row["label"]))
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f'{path}:{number} is no row {{"text": ..., "label": ...}}') from None
+    tokenizer = _tokenizer(model)
+    for start in range(0, min(len(rows), sampling.count * sampling.size), sampling.size):
+        texts, labels = zip(*rows[start : start + sampling.size])
+        encoded = tokenizer(list(texts), padding=True, truncation=True, max_length=sampling.length, return_tensors="pt")
+        yield {**encoded, "labels": torch.tensor(labels)}
