@@ -1,0 +1,45 @@
+# make demo | test | check: each sets itself up first. Nothing is needed but Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test test-slow check format install clean
+
+demo: $(STAMP)  ## derive, prove, match, merge and measure two pairs of trained models
+	@echo "== graphmerge demo: two pairs of small trained Transformers, about a minute"
+	OMP_NUM_THREADS=2 $(RUN)/graphmerge demo --out demo-output --force
+
+test: $(STAMP)  ## the tests, on $(WORKERS) processes
+	@echo "== tests, on $(WORKERS) processes"
+	$(RUN)/python -m pytest -n $(WORKERS) -q
+
+test-slow: $(STAMP)  ## the long sweeps
+	@echo "== slow tests, on $(WORKERS) processes"
+	$(RUN)/python -m pytest -n $(WORKERS) -q -m slow
+
+check: $(STAMP)  ## lint, format, types
+	@echo "== ruff and basedpyright"
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/basedpyright
+
+format: $(STAMP)
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "graphmerge needs Python 3.11 or newer; set PYTHON=... (found: $$($(PYTHON) --version))"; exit 1; }
+	@echo "== creating $(VENV) and installing graphmerge with the versions of constraints.txt (minutes, once)"
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) demo-output

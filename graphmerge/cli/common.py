@@ -1,0 +1,108 @@
+"""What the commands share: options, consoles, progress, and where results go."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from graphmerge.checkpoint import Loaded, check_pair, load_model
+from graphmerge.data import Sampling, load_data
+from graphmerge.errors import InputError
+from graphmerge.graph import ConstraintGraph, trace
+from graphmerge.report import to_json
+from graphmerge.spec import load_spec
+from graphmerge.symmetry import Symmetry
+
+MODEL_HELP = "A Hugging Face directory or id, or file.py:factory (a function without arguments; the file is run)."
+Model = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
+ModelB = Annotated[str, typer.Argument(help="The other model, of the same architecture.", show_default=False)]
+Spec = Annotated[Path | None, typer.Option(help="Take the groups from this YAML spec instead of tracing.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Batches: .txt, .npy (token ids), .jsonl (text, label), or file.py:function that returns them."),
+]
+Batches = Annotated[int, typer.Option(help="How many batches to take from the data.")]
+Size = Annotated[int, typer.Option(help="Rows in a batch.")]
+Length = Annotated[int, typer.Option(help="Tokens in a row.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn at random.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ..., or auto.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists already.")]
+Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")]
+AnyTokenizer = Annotated[
+    bool, typer.Option("--allow-different-tokenizers", help="Merge although the tokenizers differ.")
+]
+
+out = Console()
+err = Console(stderr=True)
+
+
+def show(drawn: RenderableType, data: Any, as_json: bool) -> None:
+    """Print a result: as JSON (and nothing else) or as rich draws it."""
+    if as_json:
+        typer.echo(to_json(data), nl=False)
+    else:
+        out.print(drawn)
+
+
+def say(text: str) -> None:
+    """A line for people, on standard error, so that standard output stays the result."""
+    err.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; the function takes (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def load_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> tuple[Loaded, Loaded]:
+    """Both models, checked against each other."""
+    first, second = (load_model(m, trust_remote_code=trust) for m in (a, b))
+    check_pair(
+        first.model,
+        second.model,
+        tokenizers=(first.tokenizer, second.tokenizer),
+        allow_different_tokenizers=any_tokenizer,
+        names=(a, b),
+    )
+    return first, second
+
+
+def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
+    """Trace; warnings become lines on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        graph = trace(model.model, model.example_inputs, strict=strict)
+    for warning in caught:
+        if issubclass(warning.category, UserWarning) and "pinned" in str(warning.message):
+            say(f"[yellow]warning:[/] {warning.message}")
+    return graph
+
+
+def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:
+    """From the spec if one is given, else derived."""
+    return graph_of(model).symmetry() if spec is None else load_spec(spec)
+
+
+def data_for(model: Loaded, source: str | None, sampling: Sampling, why: str) -> list[Any]:
+    """The batches, or one sentence that says why they are needed."""
+    if source is None:
+        raise InputError(f"{why} needs data: give --data (.txt, .npy, .jsonl or file.py:function)")
+    return load_data(source, model, sampling)
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Refuse to replace a file, before the work is done."""
+    if path.exists() and not force:
+        raise InputError(f"{path} exists; give another name, or --force to replace it")

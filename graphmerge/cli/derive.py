@@ -1,0 +1,60 @@
+"""Commands about one model: trace, spec derive, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from graphmerge.checkpoint import load_model
+from graphmerge.cli.common import Force, Json, Model, Seed, Spec, Trust, check_new, graph_of, say, show, symmetry_of
+from graphmerge.report import symmetry_data, symmetry_report, verification_data, verification_report
+from graphmerge.verify import verify as run_verification
+
+spec_app = typer.Typer(no_args_is_help=True, help="Permutation specs: YAML files that name every group and axis.")
+
+
+def trace(
+    model: Model,
+    explain: Annotated[
+        str | None, typer.Option(help="Say why the axes of a group (or tensor, or tensor[axis]) are tied or pinned.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail at an op without a rule.")] = False,
+    trust_remote_code: Trust = False,
+    json: Json = False,
+) -> None:
+    """Derive the groups of a model and show them, with what is pinned and why."""
+    graph = graph_of(load_model(model, trust_remote_code=trust_remote_code), strict)
+    if explain is not None:
+        text = graph.explain(explain)
+        show(Text(text), {"name": explain, "explanation": text}, json)
+        return
+    symmetry = graph.symmetry()
+    show(symmetry_report(symmetry), symmetry_data(symmetry), json)
+
+
+@spec_app.command("derive")
+def derive(
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The YAML file to write.")],
+    trust_remote_code: Trust = False,
+    force: Force = False,
+) -> None:
+    """Derive the groups of a model and write them as a YAML spec."""
+    check_new(out, force)
+    symmetry = graph_of(load_model(model, trust_remote_code=trust_remote_code)).symmetry()
+    symmetry.to_yaml(out)
+    say(f"wrote {out}: {len(symmetry.groups)} groups")
+
+
+def verify(
+    model: Model, spec: Spec = None, seed: Seed = 0, trust_remote_code: Trust = False, json: Json = False
+) -> None:
+    """Prove the groups on random weights in float64; exits 1 if any of them changes an output."""
+    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    found = run_verification(loaded.model, symmetry_of(loaded, spec), loaded.example_inputs, seed=seed)
+    show(verification_report(found), verification_data(found), json)
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,100 @@
+"""Commands that measure: eval, barrier."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphmerge.checkpoint import load_model
+from graphmerge.cli.common import (
+    AnyTokenizer,
+    Batches,
+    Data,
+    Device,
+    Force,
+    Json,
+    Length,
+    Model,
+    ModelB,
+    Seed,
+    Size,
+    Trust,
+    check_new,
+    data_for,
+    load_two,
+    out,
+    progress,
+    say,
+    show,
+)
+from graphmerge.data import Sampling
+from graphmerge.evaluate import barrier as run_barrier
+from graphmerge.evaluate import evaluate
+from graphmerge.files import write_beside
+from graphmerge.report import barrier_rows, barrier_table, to_json
+from graphmerge.symmetry import Permutations
+
+
+def eval_(
+    model: Model,
+    data: Data = None,
+    batches: Batches = 8,
+    size: Size = 32,
+    length: Length = 64,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trust_remote_code: Trust = False,
+    json: Json = False,
+) -> None:
+    """The loss of one model."""
+    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    found_data = data_for(loaded, data, Sampling(batches, size, length, seed), "measuring a loss")
+    with progress("evaluating") as tick:
+        found = evaluate(loaded.model, found_data, device=device, progress=tick)
+    if json:
+        typer.echo(to_json(dataclasses.asdict(found)), nl=False)
+    else:
+        out.print(f"loss {found.loss:.4f} ({found.unit}) over {found.positions:,} positions, {found.seconds:.1f} s")
+
+
+def barrier(
+    a: Model,
+    b: ModelB,
+    data: Data = None,
+    permutations: Annotated[Path | None, typer.Option(help="A file that `graphmerge match` wrote.")] = None,
+    points: Annotated[int, typer.Option(min=3, help="Points on the line, both ends included.")] = 21,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves to this file (.png, .svg, .pdf).")] = None,
+    curve_file: Annotated[Path | None, typer.Option("--out", "-o", help="Write the curve as JSON.")] = None,
+    batches: Batches = 8,
+    size: Size = 32,
+    length: Length = 64,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trust_remote_code: Trust = False,
+    allow_different_tokenizers: AnyTokenizer = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """The loss barrier on the line from A to B, with the permutations and, beside it, without."""
+    for path in (plot, curve_file):
+        if path is not None:
+            check_new(path, force)
+    first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
+    found_data = data_for(first, data, Sampling(batches, size, length, seed), "measuring a barrier")
+    element = None if permutations is None else Permutations.load(permutations)
+    with progress("measuring the barrier") as tick:
+        curve = run_barrier(
+            first.model, second.model, found_data, permutations=element, points=points, device=device, progress=tick
+        )
+    name = "vanilla" if permutations is None else permutations.stem
+    if plot is not None:
+        curve.plot(plot)
+        say(f"wrote {plot}")
+    if curve_file is not None:
+        with write_beside(curve_file) as beside:
+            beside.write_text(curve.to_json(), encoding="utf-8")
+        say(f"wrote {curve_file}")
+    show(barrier_table(barrier_rows({name: curve})), {"barrier": curve.barrier, **dataclasses.asdict(curve)}, json)
