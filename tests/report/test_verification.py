@@ -1,0 +1,39 @@
+import json
+
+from graphmerge.report import to_json, to_text, verification_data, verification_report, verification_rows
+from graphmerge.verify import Verification
+
+ERRORS = {"residual": 1e-15, "layers.0.ffn": 2e-15, "layers.1.ffn": 3e-15, "layers.2.ffn": 0.25, "layers.3.ffn": 1e-15}
+BROKEN = {"residual": 0.5, "layers.0.ffn": 0.2, "layers.1.ffn": 0.1, "layers.2.ffn": 0.3, "layers.3.ffn": 1e-8}
+
+
+def found(**errors: float) -> Verification:
+    errors = ERRORS | errors
+    return Verification(max(errors.values()), errors, BROKEN, ("layers.3.ffn",), 11, 1.5)
+
+
+def test_groups_fold_where_their_verdicts_agree():
+    rows = verification_rows(found())
+    assert [(r.pattern, r.verdict, r.error, r.broken) for r in rows] == [
+        ("residual", "holds", 1e-15, 0.5),
+        ("layers.{0..1}.ffn", "holds", 3e-15, 0.1),
+        ("layers.2.ffn", "changes the outputs", 0.25, 0.3),
+        ("layers.3.ffn", "untested", 1e-15, 1e-8),
+    ]
+
+
+def test_text():
+    text = to_text(verification_report(found()), width=200)
+    assert text.startswith(
+        "outputs CHANGED: largest relative error 2.5e-01 > 1.0e-09, 5 groups, 1.5 s; 1 groups untested"
+    )
+    right = to_text(verification_report(found(**{"layers.2.ffn": 0.0})), width=200)
+    assert right.startswith("outputs unchanged: largest relative error 3.0e-15 ≤ 1.0e-09")
+    assert "layers.{0..2}.ffn 3.0e-15 1.0e-01 holds" in [" ".join(line.split()) for line in right.splitlines()]
+
+
+def test_json_has_every_group():
+    data = json.loads(to_json(verification_data(found())))
+    assert data["ok"] is False
+    assert data["errors"] == ERRORS
+    assert data["untested"] == ["layers.3.ffn"]
