@@ -3,5 +3,6 @@
 from graphmerge.evaluate.barrier import barrier
 from graphmerge.evaluate.curve import Curve
 from graphmerge.evaluate.evaluate import Evaluation, evaluate
+from graphmerge.evaluate.plot import plot_curves
 
-__all__ = ["Curve", "Evaluation", "barrier", "evaluate"]
+__all__ = ["Curve", "Evaluation", "barrier", "evaluate", "plot_curves"]

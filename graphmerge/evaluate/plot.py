@@ -1,7 +1,8 @@
-"""The figure of a curve. Drawn without pyplot: no window, no global state, any backend."""
+"""Figures of losses on a line. Drawn without pyplot: no window, no global state, any backend."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +13,43 @@ from graphmerge.files import write_beside
 if TYPE_CHECKING:
     from graphmerge.evaluate.curve import Curve
 
+VANILLA = "as they are"
+
 
 def plot_curve(curve: Curve, path: str | Path | None = None) -> Figure:
     """Loss over λ with and without permutations, and the chord that the barrier is measured from."""
+    if curve.vanilla is None or curve.vanilla == curve.losses:
+        return draw(curve.lambdas, {"loss": (curve.losses, curve.barrier)}, curve.unit, "Loss between A and B", path)
+    return plot_curves({"B permuted": curve}, "Loss between A and B, with and without permutations", path)
+
+
+def plot_curves(curves: Mapping[str, Curve], title: str, path: str | Path | None = None) -> Figure:
+    """Several ways of aligning one pair in one figure, the models as they are beside them."""
+    first = next(iter(curves.values()))
+    lines = {name: (curve.losses, curve.barrier) for name, curve in curves.items()}
+    if first.vanilla is not None and first.vanilla_barrier is not None:
+        lines = {VANILLA: (first.vanilla, first.vanilla_barrier), **lines}
+    return draw(first.lambdas, lines, first.unit, title, path)
+
+
+def draw(
+    lambdas: Sequence[float],
+    lines: Mapping[str, tuple[Sequence[float], float]],
+    unit: str,
+    title: str,
+    path: str | Path | None = None,
+) -> Figure:
+    """One line for each name: its losses over λ, with its barrier in the legend; dotted, the chord of the first."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    if curve.vanilla is not None and curve.vanilla != curve.losses:
-        label = f"as they are: barrier {curve.vanilla_barrier:.3f}"
-        axes.plot(curve.lambdas, curve.vanilla, "o--", color="tab:gray", markersize=4, label=label)
-        axes.plot(curve.lambdas, curve.losses, "o-", markersize=4, label=f"B permuted: barrier {curve.barrier:.3f}")
-        axes.set_title("Loss between A and B, with and without permutations")
-    else:
-        axes.plot(curve.lambdas, curve.losses, "o-", markersize=4, label=f"barrier {curve.barrier:.3f}")
-        axes.set_title("Loss between A and B")
-    axes.plot([0, 1], [curve.losses[0], curve.losses[-1]], ":", color="black", linewidth=1, label="chord")
+    for name, (losses, barrier) in lines.items():
+        style, colour = ("o--", "tab:gray") if name == VANILLA else ("o-", None)
+        axes.plot(lambdas, losses, style, color=colour, markersize=4, label=f"{name}: barrier {barrier:.3f}")
+    ends = next(iter(lines.values()))[0]
+    axes.plot([0, 1], [ends[0], ends[-1]], ":", color="black", linewidth=1, label="chord")
+    axes.set_title(title)
     axes.set_xlabel("λ (0 is A, 1 is B)")
-    axes.set_ylabel("loss" if curve.unit == "loss" else f"loss ({curve.unit})")
+    axes.set_ylabel("loss" if unit == "loss" else f"loss ({unit})")
     axes.grid(alpha=0.3)
     axes.legend()
     if path is not None:
