@@ -1,0 +1,1 @@
+"""Finding the permutations that bring one model closest to another."""

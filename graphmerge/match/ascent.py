@@ -1,0 +1,93 @@
+"""Coordinate ascent: family after family is solved while the others stand still, until none gains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from graphmerge.match.family import Family, cluster, families, is_ready, places, solve_family
+from graphmerge.match.terms import Arrays, Term
+
+GAIN = 1e-10  # a step must gain this share of the objective's bound, else it is rounding
+
+
+class Ascent:
+    """The terms of an objective, and the permutations reached so far (``arrays``; None where a group is not solved)."""
+
+    def __init__(self, terms: Sequence[Term], moving: Iterable[str], arrays: Arrays) -> None:
+        self.terms = terms
+        self.arrays = dict(arrays)
+        self.families = {family.root: family for family in families(terms, moving)}
+        self.coupled = {root: self._partners(family) for root, family in self.families.items()}
+        self.stale = {root for root in self.families if self.coupled[root]}  # what may gain if solved again
+
+    def start(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Solve what is not solved, first the families that are tied most firmly to what is: outward from the pins."""
+        waiting = [family for family in self.families.values() if self._is_waiting(family)]
+        while waiting:
+            family = max(waiting, key=self._readiness) if any(self.coupled.values()) else waiting[0]
+            waiting.remove(family)
+            self.arrays |= self._solved(family)
+            tick()
+
+    def sweep(self, rng: np.random.Generator | None = None, tick: Callable[[], None] = lambda: None) -> None:
+        """Solve every stale family once, in random order if ``rng`` is given."""
+        order = [root for root in self.families if root in self.stale]
+        for k in rng.permutation(len(order)) if rng else range(len(order)):
+            if order[k] in self.stale:
+                self._step(self.families[order[k]])
+            tick()
+
+    def climb(self, sweeps: int) -> None:
+        """`sweep` until nothing gains."""
+        while self.stale and sweeps:
+            self.sweep()
+            sweeps -= 1
+
+    def objective(self) -> float:
+        """What all terms are worth."""
+        return float(np.sum([term.value(self.arrays) for term in self.terms]))
+
+    def _step(self, family: Family) -> None:
+        self.stale.discard(family.root)
+        found = self._solved(family)
+        if all(np.array_equal(array, self.arrays[group]) for group, array in found.items()):
+            return
+        touched = [t for t in self.terms if any(slot.group in family.members for slot in t.slots)]
+        changed = self.arrays | found
+        gain = sum(t.value(changed) for t in touched) - sum(t.value(self.arrays) for t in touched)
+        # what is solved is the objective with all else standing; a group that stands twice in a term may lose by it
+        if gain > GAIN * sum(t.bound() for t in touched):
+            self.arrays = changed
+            self.stale |= self.coupled[family.root]
+
+    def _solved(self, family: Family) -> dict[str, np.ndarray]:
+        return solve_family(family, self.terms, self.arrays, solve_within)
+
+    def _is_waiting(self, family: Family) -> bool:
+        return any(self.arrays[group] is None for group in family.members)
+
+    def _readiness(self, family: Family) -> float:
+        """The share of a family's terms in which all else is solved."""
+        found = [
+            (term.bound(), is_ready(term, together, self.arrays)) for term, _, together in places(family, self.terms)
+        ]
+        return sum(bound for bound, ready in found if ready) / (sum(bound for bound, _ in found) or 1)
+
+    def _partners(self, family: Family) -> set[str]:
+        """Roots of the families that share a term with this one; its own if it stands in a term twice."""
+        found = set()
+        for term, _, together in places(family, self.terms):
+            outside = {term.slots[s].group for s in range(len(term.slots)) if s not in together}
+            found |= {other.root for other in self.families.values() if outside & set(other.members)}
+        return found
+
+
+def solve_within(terms: Sequence[Term], arrays: Arrays) -> tuple[dict[str, np.ndarray], float]:
+    """The groups of ``terms`` that are not solved, and what all the terms are then worth."""
+    moving = [g for g in dict.fromkeys(slot.group for t in terms for slot in t.slots) if arrays.get(g, ()) is None]
+    ascent = Ascent(terms, moving, arrays)
+    ascent.start()
+    ascent.climb(sweeps=10)
+    return {group: ascent.arrays[group] for group in moving}, ascent.objective()
