@@ -22,7 +22,7 @@ from graphmerge.errors import InputError
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # their ids are their places: 0 to 4
 SEPARATOR = SPECIALS.index("[SEP]")
-VOCABULARY = 512
+VOCABULARY = 256  # so small that a masked token can be guessed from its neighbours after a few minutes of training
 HELD_OUT_TOKENS = 72_000  # kept of each held-out part
 HELD_OUT_BUCKETS = {"calibration": range(0, 14), "validation": range(14, 28)}  # of 100; the rest is training text
 SHORTEST = 40  # characters; below it are one-word docstrings, too many of them alike
@@ -123,7 +123,9 @@ def write_assets(out: Path) -> dict[str, int]:
     for part in HELD_OUT_BUCKETS:
         ids = encode(tokenizer, shuffled(split[part], seed=0))
         if len(ids) < HELD_OUT_TOKENS:
-            raise InputError(f"{part}: {len(ids):,} tokens where {HELD_OUT_TOKENS:,} are wanted; is the library complete?")
+            raise InputError(
+                f"{part}: {len(ids):,} tokens where {HELD_OUT_TOKENS:,} are wanted; is the library complete?"
+            )
         np.save(out / f"{part}.npy", ids[:HELD_OUT_TOKENS])
         sizes[part] = HELD_OUT_TOKENS
     return sizes

@@ -1,0 +1,136 @@
+"""Trains one of the demo's checkpoints: ``python -m graphmerge.demo.train --arch gpt2 --seed 1 --out DIR``.
+
+One CPU thread and a few minutes a model. A masked language model of this size stays for long at a loss that token
+frequencies alone reach, because attention must first find the neighbours of the masked token. Short windows leave it
+few places to look at, so training begins with them, placed anywhere so that every position is learnt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from graphmerge.demo.corpus import SEPARATOR, VOCABULARY, docstrings, encode, parts, shuffled
+from graphmerge.demo.data import (
+    ARCHITECTURES,
+    TOKENIZER,
+    TRAINING_FILE,
+    WINDOW,
+    Training,
+    batches,
+    held_out,
+    labelled,
+    unigram_entropy,
+    windows,
+)
+from graphmerge.evaluate import evaluate
+
+WIDTH, LAYERS, HEADS = 96, 2, 4
+TOKENS = 1024  # of a step
+SHORT_WINDOWS = ((0.2, 16), (0.4, 32))  # up to this share of the steps, windows of this length; WINDOW afterwards
+WARM_UP = 200  # steps
+DECAY = 0.05  # of matrices; biases and gains do not decay
+VALIDATION_BATCHES = 32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between the architectures."""
+
+    steps: int
+    learning_rate: float  # at its peak; it rises in a line and falls along a cosine
+
+
+RECIPES = {"gpt2": Recipe(steps=3000, learning_rate=3e-3), "bert": Recipe(steps=6000, learning_rate=2e-3)}
+
+
+def new_model(arch: str, seed: int) -> PreTrainedModel:
+    """The untrained model that the seed initialises; without dropout, for there is too little time to overfit."""
+    torch.manual_seed(seed)
+    if arch == "gpt2":
+        sizes = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": WINDOW, "vocab_size": VOCABULARY}
+        rates = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+        ends = {"bos_token_id": SEPARATOR, "eos_token_id": SEPARATOR}
+        return GPT2LMHeadModel(GPT2Config(**sizes, **rates, **ends))
+    sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
+    sizes |= {"intermediate_size": 4 * WIDTH, "max_position_embeddings": WINDOW, "vocab_size": VOCABULARY}
+    return BertForMaskedLM(BertConfig(**sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+
+
+def train(arch: str, seed: int, ids: np.ndarray, steps: int) -> PreTrainedModel:
+    """A model trained on random windows of ``ids``; ``seed`` sets its first weights and the order of the windows."""
+    model, rng = new_model(arch, seed), np.random.default_rng(seed)
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    start, recent = time.perf_counter(), []
+    model.train()
+    for step in range(steps):
+        length = next((short for share, short in SHORT_WINDOWS if step < share * steps), WINDOW)
+        batch = labelled(arch, windows(ids, TOKENS // length, length, rng), rng)
+        first = int(rng.integers(0, WINDOW - length + 1))
+        loss = model(**batch, position_ids=torch.arange(first, first + length)[None]).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = RECIPES[arch].learning_rate * _share_of_peak(step, steps)
+        optimizer.step()
+        optimizer.zero_grad()
+        recent.append(loss.item())
+        if (step + 1) % 100 == 0:
+            seconds = time.perf_counter() - start
+            print(f"{arch} seed {seed} step {step + 1:5} {seconds:6.0f} s  loss {np.mean(recent):.3f}", flush=True)
+            recent.clear()
+    return model.eval()
+
+
+def _share_of_peak(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / WARM_UP) * max(0.01, 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def write_checkpoint(arch: str, seed: int, out: Path, steps: int) -> Training:
+    """Train a model on the docstrings of this Python's library and save it with its tokenizer and its loss."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(TOKENIZER)
+    ids = encode(tokenizer, shuffled(parts(docstrings())["train"], seed)).astype(np.int64)
+    start = time.perf_counter()
+    model = train(arch, seed, ids, steps)
+    seconds = time.perf_counter() - start
+    loss = evaluate(model, batches(arch, "validation", VALIDATION_BATCHES), device="cpu").loss
+    entropy = unigram_entropy(held_out("validation"))
+    training = Training(arch, seed, round(loss, 4), round(entropy, 4), steps, round(seconds, 1))
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / TRAINING_FILE).write_text(json.dumps(asdict(training), indent=2) + "\n")
+    return training
+
+
+def main() -> None:
+    """Train one of the demo's checkpoints."""
+    parser = argparse.ArgumentParser(prog="python -m graphmerge.demo.train", description=main.__doc__)
+    parser.add_argument("--arch", choices=ARCHITECTURES, required=True)
+    parser.add_argument("--seed", type=int, required=True, help="of the first weights and of the order of the data")
+    parser.add_argument("--out", type=Path, required=True, help="directory to write")
+    parser.add_argument("--steps", type=int, help="instead of the architecture's own number")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(write_checkpoint(given.arch, given.seed, given.out, given.steps or RECIPES[given.arch].steps))
+
+
+if __name__ == "__main__":
+    main()
