@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
@@ -32,6 +33,7 @@ def capture(
     Raises:
         TraceError: neither way could run the model.
     """
+    model = _isolated(model)
     training = model.training
     model.eval()
     try:
@@ -52,6 +54,15 @@ def capture(
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+
+
+def _isolated(model: torch.nn.Module) -> torch.nn.Module:
+    """The same tensors in modules of their own: tables that a module caches on itself must not stay fake."""
+    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
+    try:
+        return copy.deepcopy(model, dict(tensors))
+    except Exception:  # modules that hold what cannot be copied
+        return model
 
 
 @contextmanager
