@@ -95,7 +95,7 @@ def test_files_that_do_not_work(tmp_path):
     (tmp_path / "bad.py").write_text("x = 1\ndef build(:\n")
     with pytest.raises(InputError, match=r"bad\.py:2 raised SyntaxError"):
         load_model(f"{tmp_path}/bad.py:build")
-    with pytest.raises(InputError, match=r"say which function builds the model, as in .*bad\.py:build"):
+    with pytest.raises(InputError, match=r"say which function builds what is wanted, as in .*bad\.py:build"):
         load_model(tmp_path / "bad.py")
     (tmp_path / "model.txt").write_text("")
     with pytest.raises(InputError, match="a factory lives in a Python file"):

@@ -52,9 +52,15 @@ def test_module_is_not_changed():
 def test_settings_of_transformers_logging_come_back(tmp_path):
     from transformers.utils import logging
 
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    load_model(saved(gpt2(), tmp_path))
-    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    saved(gpt2(), tmp_path)
+    level = logging.get_verbosity()
+    logging.set_verbosity_info()
+    try:
+        load_model(tmp_path)
+        assert logging.get_verbosity() == logging.INFO
+        assert logging.is_progress_bar_enabled()
+    finally:
+        logging.set_verbosity(level)
 
 
 @pytest.mark.parametrize("source", ["/no/such/place", "./nowhere/at/all", Path("nowhere")])

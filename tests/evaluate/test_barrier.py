@@ -62,6 +62,15 @@ def test_permutations_that_undo_the_difference_remove_the_barrier():
     assert curve.removed == pytest.approx(1, abs=1e-3)
 
 
+def test_the_vanilla_curve_is_that_of_the_models_as_they_are():
+    a, b = sharp(0), sharp(1)
+    curve = barrier(a, b, data(), mlp_symmetry().random(seed=5), loss, points=4)
+    assert curve.vanilla == barrier(a, b, data(), loss=loss, points=4).losses
+    assert curve.losses[0] == curve.vanilla[0]
+    assert curve.losses[3] == pytest.approx(curve.vanilla[3], rel=1e-5)  # moving b leaves its function
+    assert curve.losses[1] != pytest.approx(curve.vanilla[1], rel=1e-3)
+
+
 def test_the_vanilla_curve_can_be_left_out():
     a = sharp(0)
     b, back = scrambled(a)

@@ -56,6 +56,11 @@ def test_integers_are_those_of_the_first():
     assert combine([torch.tensor(True), torch.tensor(False)], [0.5, 0.5])
 
 
+def test_the_result_is_never_one_of_the_inputs():
+    for tensor in (torch.ones(2), torch.tensor([3])):
+        assert combine([tensor, tensor], [0.5, 0.5]).data_ptr() != tensor.data_ptr()
+
+
 def test_interpolate_keeps_keys_ties_and_inputs():
     a, b = gpt2(0).state_dict(), gpt2(1).state_dict()
     before = {k: v.clone() for k, v in a.items()}
