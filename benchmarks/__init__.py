@@ -1,0 +1,1 @@
+"""Measurements. Run as ``python -m benchmarks.NAME``; each prints figures and ratios of one run."""
