@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from graphmerge.match.family import Family, cluster, families, is_ready, places, solve_family
+from graphmerge.match.family import Family, families, is_ready, places, solve_family
 from graphmerge.match.terms import Arrays, Term
 
 GAIN = 1e-10  # a step must gain this share of the objective's bound, else it is rounding

@@ -13,15 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from graphmerge.stats import Slot
+
 Arrays = Mapping[str, np.ndarray | None]  # permutation of every group; None is not solved yet; pins are missing
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One place of a group, or of a pinned leaf that groups are over; ``over``: the slots of its bases."""
-
-    group: str
-    over: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from graphmerge.match.terms import Slot, WeightTerm
+from graphmerge.match.terms import WeightTerm
+from graphmerge.stats import slots_of
 from graphmerge.symmetry import Block, Symmetry
 from graphmerge.symmetry.permutations import block_index
 
@@ -47,17 +48,3 @@ def _term(a: torch.Tensor, b: torch.Tensor, block: Block, symmetry: Symmetry, de
         return x.permute(order).reshape(*sizes, -1)  # (slots ..., rest)
 
     return WeightTerm(lined_up(a), lined_up(b), slots)
-
-
-def slots_of(block: Block, symmetry: Symmetry) -> tuple[tuple[Slot, ...], list[tuple[int, ...]]]:
-    """The slots of a block, and the factors that each stands for: one a move, one a pinned leaf that moves are over."""
-    dims = [move.dims for move in block.moves]
-    names = [move.group for move in block.moves]
-    for move in block.moves:
-        for base, dim in zip(symmetry[move.group].over, move.over):
-            if not any(dim in own for own in dims):
-                dims.append((dim,))
-                names.append(base)
-    over = [tuple(next(s for s, own in enumerate(dims) if d in own) for d in move.over) for move in block.moves]
-    over += [()] * (len(dims) - len(over))
-    return tuple(Slot(name, o) for name, o in zip(names, over)), dims

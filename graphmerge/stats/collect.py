@@ -1,0 +1,138 @@
+"""Running two models in step over the same data, and summing what their taps read.
+
+Nothing but sums outlives a batch. Padded positions, where a mask of the batch is 0, are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from graphmerge.device import resolve_device
+from graphmerge.errors import InputError
+from graphmerge.evaluate.batches import Batch, listed_once, run, to_device
+from graphmerge.evaluate.evaluate import ready
+from graphmerge.stats.moments import Moments
+from graphmerge.stats.taps import Tap, find_taps
+from graphmerge.stats.watch import Reading, Site, Watch
+from graphmerge.symmetry import Symmetry
+
+MASKS = ("attention_mask", "decoder_attention_mask")
+
+
+@dataclass(frozen=True, eq=False)
+class TapStatistics:
+    """What one tap read: the moments of its joint units."""
+
+    tap: Tap
+    moments: Moments
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """The moments at all taps, and what could not be read (``notes``)."""
+
+    taps: tuple[TapStatistics, ...]
+    notes: tuple[str, ...] = ()
+
+
+def collect(
+    a: nn.Module,
+    b: nn.Module,
+    symmetry: Symmetry,
+    data: Iterable[Batch],
+    groups: Iterable[str] | None = None,
+    device: str | torch.device = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Statistics:
+    """The moments of the units of ``groups`` (all by default) in both models over ``data``.
+
+    A tap whose samples differ in number from model to model (tokens that a router sends elsewhere) is dropped.
+
+    Args:
+        progress: called with (batches done, batches in all).
+
+    Raises:
+        InputError: no batches, or no position that counts.
+    """
+    batches = listed_once(data)
+    place = resolve_device(device)
+    wanted = list(symmetry.by_name) if groups is None else list(groups)
+    with ready(a, place) as model_a, ready(b, place) as model_b:
+        taps = find_taps(model_a, to_device(batches[0], place), symmetry, wanted)
+        sums: dict[Tap, Moments] = {}
+        uneven: set[Tap] = set()
+        for done, batch in enumerate(batches, start=1):
+            batch = to_device(batch, place)
+            ours, theirs = (_features(model, batch, symmetry, taps) for model in (model_a, model_b))
+            for tap in taps:
+                x, y = ours.pop(tap, None), theirs.pop(tap, None)
+                if x is None or y is None or len(x) != len(y):
+                    uneven.add(tap)
+                elif len(x) and tap not in uneven:
+                    moments = Moments.of(x, y)
+                    sums[tap] = sums[tap] + moments if tap in sums else moments
+            if progress:
+                progress(done, len(batches))
+    if not any(moments.count for moments in sums.values()) and taps and not uneven:
+        raise InputError("no position of the data counts: the attention mask is 0 everywhere")
+    kept = tuple(TapStatistics(tap, m) for tap, m in sums.items() if tap not in uneven and _is_finite(m))
+    return Statistics(kept, _notes(taps, kept, wanted))
+
+
+def _features(model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap]) -> dict[Tap, torch.Tensor]:
+    """What the taps read in one batch: (samples, joint units) each."""
+    by_site: dict[Site, list[Tap]] = {}
+    for tap in taps:
+        by_site.setdefault(tap.site, []).append(tap)
+    found: dict[Tap, torch.Tensor] = {}
+
+    def read(reading: Reading) -> None:
+        for tap in by_site.get(reading.site, ()):
+            if all(dim in reading.dims for dim, _ in tap.dims):
+                found[tap] = tap.features(reading.tensor, counted(reading.samples, batch))
+
+    with torch.no_grad(), Watch(model, symmetry.layout, read):
+        run(model, batch)
+    return found
+
+
+def counted(samples: tuple[int, ...], batch: Batch) -> torch.Tensor | None:
+    """Which of the samples (flattened) are no padding, by the masks that have their shape; None if none has.
+
+    An encoder and a decoder of one length are told apart by nothing, so a position counts if both masks have it.
+    """
+    masks = [batch[name] for name in MASKS if name in batch] if isinstance(batch, Mapping) else []
+    found = None
+    for mask in masks:
+        if not isinstance(mask, torch.Tensor) or mask.dim() != 2:
+            continue
+        shape = tuple(mask.shape)
+        if samples[:1] == (math.prod(shape),):
+            keep, rest = mask.reshape(-1), samples[1:]
+        elif samples[:2] == shape:
+            keep, rest = mask, samples[2:]
+        elif samples[:2] == shape[::-1]:  # sequence first
+            keep, rest = mask.T, samples[2:]
+        else:
+            continue
+        keep = (keep != 0).reshape(-1).repeat_interleave(math.prod(rest))
+        found = keep if found is None else found & keep
+    return found
+
+
+def _is_finite(moments: Moments) -> bool:
+    return all(bool(torch.isfinite(t).all()) for t in (moments.square_a, moments.square_b))
+
+
+def _notes(taps: list[Tap], kept: tuple[TapStatistics, ...], groups: list[str]) -> tuple[str, ...]:
+    remaining = {k.tap for k in kept}
+    notes = [f"tap dropped, its samples do not belong together: {t.site}" for t in taps if t not in remaining]
+    read = {group for k in kept for group in k.tap.groups}
+    if missing := [g for g in groups if g not in read]:
+        notes.append(f"no tap, so left as they are: {', '.join(missing)}")
+    return tuple(notes)
