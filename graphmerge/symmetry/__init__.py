@@ -1,10 +1,11 @@
 """Groups, pins and permutations: what the derivation finds and the matching moves."""
 
-from graphmerge.symmetry.groups import UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+from graphmerge.symmetry.groups import KINDS, UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run, Symmetry
 from graphmerge.symmetry.members import axes_of, members_of
 from graphmerge.symmetry.permutations import Permutations
 
 __all__ = [
+    "KINDS",
     "UNKNOWN",
     "Axis",
     "Block",

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 # Size of a whole fixed axis that a hand-written spec leaves open; `Symmetry.fit` fills it in from the weights.
 UNKNOWN: Final = -1
 
+# What the units of a group may be subjected to without changing the function: `Group.kind`, smallest class first.
+KINDS: Final = (
+    "permutation",
+    "signed_permutation",
+    "scaled_permutation",
+    "rotary",
+    "orthogonal_fixing_ones",
+    "orthogonal",
+    "invertible",
+)
+
 
 def _known(sizes: tuple[int, ...]) -> tuple[int, ...]:
     if UNKNOWN in sizes:

@@ -1,0 +1,165 @@
+"""What a spec says about one tensor: its blocks as the text of its axes, or as a list of such texts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from graphmerge.spec.boxes import Vocabulary, boxes_of, default_base
+from graphmerge.spec.express import Filler, NotExpressibleError, express
+from graphmerge.spec.notation import Factor, Fixed, Gap, Name, Node, NotationError, Segment, Sum
+from graphmerge.symmetry import UNKNOWN, Block, Run, Symmetry
+
+Row = tuple[str, str]  # rows (empty for all of them), and the text of the axes
+
+
+@dataclass(frozen=True)
+class Named:
+    """A block and the name of each of its factors (None for a fixed one)."""
+
+    block: Block
+    names: tuple[Name | None, ...]
+
+    def segment(self, axis: int) -> Segment:
+        run = self.block.runs[axis]
+        first = sum(len(r.sizes) for r in self.block.runs[:axis])
+        factors = zip(run.sizes, run.strides, self.names[first : first + len(run.sizes)])
+        return Segment(run.offset, tuple(Factor(*f) for f in factors))
+
+
+class TensorWriter:
+    """Writes the tensors of a symmetry. ``lengths`` are those of the axes that a pin holds as a whole."""
+
+    def __init__(self, symmetry: Symmetry, lengths: Mapping[tuple[str, int], int]) -> None:
+        self.symmetry = symmetry
+        self.vocabulary = Vocabulary(symmetry.by_name, symmetry.sizes)
+        self.lengths = lengths
+        self.pinned = {
+            (axis.tensor, axis.axis, axis.part.run, factor): str(pin.name)
+            for pin in symmetry.pinned
+            if pin.name is not None
+            for axis in pin.axes
+            for factor in axis.part.factors
+        }
+
+    def write(self, key: str) -> str | list[Row]:
+        """The axes of a tensor in one text, or block by block where no text says it.
+
+        Raises:
+            NotExpressibleError: a run is not nested as products are, or leaves its tensor.
+        """
+        named = [self._named(key, block) for block in self.symmetry.layout[key]]
+        whole = self._text(key, named, None)
+        return whole if whole is not None else self._list(key, named)
+
+    def _list(self, key: str, named: Sequence[Named]) -> list[Row]:
+        """Blocks by their rows, neighbours together as far as one text says them; else one by one."""
+        rows = [_rows(n.block.runs[0]) for n in named]
+        groups = [[n for n, _ in both] for _, both in itertools.groupby(zip(named, rows), key=lambda x: x[1])]
+        spans = sorted({r for r in rows if r is not None}, key=lambda r: r.start)
+        apart = None not in rows and all(a.stop <= b.start for a, b in itertools.pairwise(spans))
+        if not apart or len(groups) > len(spans):
+            return [("", self._single(key, n, None)) for n in named]
+        found: list[Row] = []
+        while groups:
+            span, texts, taken = spans[0], [], 1
+            for count in range(1, len(groups) + 1):
+                wider = range(span.start, spans[count - 1].stop)
+                text = self._text(key, [n for g in groups[:count] for n in g], wider)
+                if text is None:
+                    break
+                span, texts, taken = wider, [text], count
+            texts = texts or [self._single(key, n, span) for n in groups[0]]
+            found += [(f"{span.start}..{span.stop - 1}", text) for text in texts]
+            groups, spans = groups[taken:], spans[taken:]
+        shape = self.symmetry.shapes[key]
+        end = max(n.block.runs[0].offset + n.block.runs[0].length for n in named)
+        if end < shape[0]:
+            found.append((f"{end}..{shape[0] - 1}", " ".join("_" for _ in shape)))
+        return found
+
+    def _single(self, key: str, named: Named, rows: range | None) -> str:
+        text = self._text(key, [named], rows, Gap)
+        if text is None:
+            raise NotExpressibleError
+        return text
+
+    def _text(self, key: str, named: Sequence[Named], rows: range | None, filler: Filler | None = None) -> str | None:
+        """The axes of these blocks in one text, if there is one that means just them."""
+        shape = self.symmetry.shapes[key]
+        still = [
+            all(n.block.axis_of(d) != a for n in named for m in n.block.moves for d in m.dims)
+            for a in range(len(shape))
+        ]
+        axes: list[Node] = []
+        try:
+            for axis in range(len(shape)):
+                # units in no block: fixed, unless the other axes would then move them
+                others_still = all(s for a, s in enumerate(still) if a != axis)
+                axes.append(self._axis(key, axis, named, rows, filler or (Fixed if others_still else Gap)))
+            sized = [
+                Fixed(self._known(key, axis, rows)) if node == Fixed(None) else node for axis, node in enumerate(axes)
+            ]
+            boxes = boxes_of(sized, self.vocabulary, rows.start if rows else 0)[1]
+        except (NotExpressibleError, NotationError):
+            return None
+        same = [box.block for box in boxes if box.block.moves] == [n.block for n in named]
+        if not same:
+            return None
+        return " ".join(f"({axis})" if isinstance(axis, Sum) and len(axes) > 1 else str(axis) for axis in axes)
+
+    def _known(self, key: str, axis: int, rows: range | None) -> int | None:
+        """The length that a reader takes for a bare ``_``."""
+        return len(rows) if rows and axis == 0 else self.lengths.get((key, axis))
+
+    def _axis(self, key: str, axis: int, named: Sequence[Named], rows: range | None, filler: Filler) -> Node:
+        start = rows.start if rows and axis == 0 else 0
+        length = len(rows) if rows and axis == 0 else self.symmetry.shapes[key][axis]
+        segments = {n.segment(axis) for n in named}
+        segments = {replace(s, offset=s.offset - start) for s in segments}
+        if length == UNKNOWN or segments == {Segment(0, (Factor(length, 1, None),))}:
+            known = length in (UNKNOWN, self._known(key, axis, rows))
+            return Fixed(None if known else length)
+        return express(list(segments), length, filler)
+
+    def _named(self, key: str, block: Block) -> Named:
+        """Names from the moves, from the bases that they look up, and from the pins that have a name."""
+        names: dict[int, Name] = {}
+        for dim in range(sum(len(run.sizes) for run in block.runs)):
+            axis = block.axis_of(dim)
+            place = (key, axis, block.runs[axis], block.factor_of(dim))
+            if place in self.pinned:
+                names[dim] = Name(self.pinned[place])
+        for move in block.moves:
+            for base, dim in zip(self.symmetry[move.group].over, move.over):
+                names.setdefault(dim, Name(base))
+            for part, dim in enumerate(move.dims):
+                sizes = block.sizes if len(move.dims) > 1 else ()
+                names[dim] = Name(move.group, (part, sizes[dim]) if sizes else None)
+        for move in block.moves:
+            at = self._at(block, names, move.dims[0], self.symmetry[move.group].over, move.over)
+            names[move.dims[0]] = replace(names[move.dims[0]], at=at)
+        count = sum(len(run.sizes) for run in block.runs)
+        return Named(block, tuple(names.get(dim) for dim in range(count)))
+
+    def _at(
+        self, block: Block, names: Mapping[int, Name], dim: int, over: Sequence[str], dims: Sequence[int]
+    ) -> tuple[int, ...]:
+        """Which factors of its bases a move looks up, where a reader would not take them by itself."""
+        at, default = [], True
+        for base, meant in zip(over, dims):
+            places = [d for d in sorted(names) if names[d].text == base and names[d].part is None]
+            try:
+                default = default and default_base(block, places, dim, names[dim]) == meant
+            except NotationError:
+                default = False
+            at.append(places.index(meant) + 1)
+        return () if default else tuple(at)
+
+
+def _rows(run: Run) -> range | None:
+    """The rows of a run if they follow each other."""
+    units = run.units().reshape(-1)
+    contiguous = int(units[-1]) - run.offset + 1 == units.size
+    return range(run.offset, run.offset + run.length) if contiguous else None
