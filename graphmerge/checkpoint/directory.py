@@ -65,7 +65,7 @@ def weight_files(directory: Path) -> list[Path]:
         return [directory / name for name in names]
     if pickles := sorted(p for p in directory.iterdir() if p.suffix in PICKLES):
         raise refuse_pickle(pickles[0])
-    raise InputError(f"{directory} holds no weights: expected {WEIGHTS} or {INDEX}")
+    raise InputError(f"{directory} holds no weights: expected {WEIGHTS} or {INDEX} (pickle files are not fetched)")
 
 
 def refuse_pickle(path: Path) -> InputError:

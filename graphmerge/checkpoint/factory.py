@@ -50,7 +50,7 @@ def call_function(source: str) -> Any:
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     if not name:
-        raise InputError(f"{path} is a Python file; say which function to call, as in {path}:build")
+        raise InputError(f"{path} is a Python file; say which function builds what is wanted, as in {path}:build")
     module = _guarded(path, lambda: _run_file(path))
     factory = getattr(module, name, None)
     if not callable(factory):

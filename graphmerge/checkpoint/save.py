@@ -61,10 +61,12 @@ def save_model(
         force: replace a model directory that exists.
 
     Raises:
-        InputError: the directory exists (or, with ``force``, is no model directory), or cannot be written.
+        InputError: the directory exists (or, with ``force``, is no model directory), or cannot be written; no ``like``.
     """
     target = Path(directory)
     _check_target(target, force)
+    if like is not None and not Path(like).is_dir():
+        raise InputError(f"there is no directory {like} to copy the tokenizer and config from")
     header = {"format": FORMAT, "graphmerge": graphmerge.__version__}
     header |= {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
     try:
@@ -74,7 +76,7 @@ def save_model(
                 _copy_files(Path(like), beside)
             text = json.dumps({**header, **provenance}, indent=2, sort_keys=True)
             (beside / PROVENANCE).write_text(text + "\n", encoding="utf-8")
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:  # transformers refuses some configs with a ValueError
         raise InputError(f"{target} could not be written ({error}); nothing was left behind") from error
 
 

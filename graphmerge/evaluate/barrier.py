@@ -63,11 +63,11 @@ def barrier(
     lambdas = [float(lam) for lam in np.linspace(0, 1, points)]
     curves = 1 + (moves and vanilla)
     clock = _Clock(progress, len(batches) * (points * curves - (curves - 1)))
-    runner = _Runner(module, batches, loss or DefaultLoss(), resolve_device(device), clock)
-    merged = runner.along(ours, theirs, lambdas)
+    line = _Line(module, ours, batches, loss or DefaultLoss(), resolve_device(device), clock)
+    merged = line.towards(theirs, lambdas)
     beside = None
     if vanilla:  # both curves start at A
-        beside = [merged[0], *runner.along(ours, inputs[1].state, lambdas[1:])] if moves else merged
+        beside = [merged[0], *line.towards(inputs[1].state, lambdas[1:])] if moves else merged
     return Curve(
         lambdas=tuple(lambdas),
         losses=tuple(e.loss for e in merged),
@@ -78,29 +78,36 @@ def barrier(
     )
 
 
-class _Runner:
-    """A copy of one module, overwritten in place with the points of a line, and measured at each."""
+class _Line:
+    """Lines that start at A: a copy of the module, overwritten in place with each point and measured there."""
 
     def __init__(
-        self, module: nn.Module, batches: list[Batch], loss: Loss, device: torch.device, clock: _Clock
+        self,
+        module: nn.Module,
+        a: Mapping[str, torch.Tensor],
+        batches: list[Batch],
+        loss: Loss,
+        device: torch.device,
+        clock: _Clock,
     ) -> None:
         self.model = copy.deepcopy(module).to(device).eval()
+        self.a, self.placed = a, {key: tensor.to(device) for key, tensor in a.items()}
         self.batches, self.loss, self.device, self.clock = batches, loss, device, clock
 
-    def along(
-        self, a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], lambdas: list[float]
-    ) -> list[Evaluation]:
-        """The evaluations of ``(1-λ)a + λb``."""
-        check_ties(a, b)
-        targets = self.model.state_dict()  # shares the storage of the parameters
-        ends = [(targets[key], a[key].to(self.device), b[key].to(self.device)) for key in targets]
-        found = []
-        for lam in lambdas:
-            with torch.no_grad():
-                for target, start, end in ends:
-                    target.copy_(combine([start, end], [1 - lam, lam]))
-            found.append(measure(self.model, self.batches, self.loss, self.device, self.clock.tick))
-        return found
+    def towards(self, b: Mapping[str, torch.Tensor], lambdas: list[float]) -> list[Evaluation]:
+        """The evaluations of ``(1-λ)A + λB``."""
+        check_ties(self.a, b)
+        placed = {key: tensor.to(self.device) for key, tensor in b.items()}
+        return [self._at(placed, lam) for lam in lambdas]
+
+    def _at(self, b: Mapping[str, torch.Tensor], lam: float) -> Evaluation:
+        with torch.no_grad():
+            for key, target in self.model.state_dict().items():  # shares the storage of the parameters
+                target.copy_(combine([self.placed[key], b[key]], [1 - lam, lam]))
+        try:
+            return measure(self.model, self.batches, self.loss, self.device, self.clock.tick)
+        except InputError as error:
+            raise InputError(f"at λ = {lam:g}: {error}") from None
 
 
 class _Clock:

@@ -51,7 +51,7 @@ def draw(
     axes.set_xlabel("λ (0 is A, 1 is B)")
     axes.set_ylabel("loss" if unit == "loss" else f"loss ({unit})")
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     if path is not None:
         with write_beside(Path(path)) as beside:
             figure.savefig(beside, format=Path(path).suffix.lstrip(".") or "png", dpi=150)

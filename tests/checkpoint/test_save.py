@@ -122,6 +122,12 @@ def test_the_models_own_code_goes_along(source, tmp_path):
     assert files(tmp_path / "remote")["code.py"] == b"x = 1"
 
 
+def test_like_must_be_there(tmp_path):
+    with pytest.raises(InputError, match="there is no directory nowhere to copy"):
+        save_model(gpt2(), tmp_path / "out", like="nowhere", provenance={})
+    assert not (tmp_path / "out").exists()
+
+
 def test_digest_of_what_is_not_there(tmp_path):
     with pytest.raises(InputError, match="there is nothing at"):
         digest(tmp_path / "none")

@@ -154,6 +154,16 @@ def test_half_precision_follows_the_line_in_float32():
     assert curve.losses[1] == pytest.approx(evaluate(middle, text()).loss, rel=1e-6)
 
 
+def test_a_loss_that_is_no_number_says_where():
+    def fails_between(model, batch):
+        total, count = loss(model, batch)
+        return (total if torch.equal(model.one.bias, a.one.bias) else total * float("nan")), count
+
+    a = sharp(0)
+    with pytest.raises(InputError, match=r"at λ = 0\.25: the loss is nan"):
+        barrier(a, sharp(1), data(), loss=fails_between, points=5)
+
+
 def test_pairs_that_do_not_belong_together():
     with pytest.raises(ArchitectureMismatch, match="model 1 is a Mlp and model 2 a Tied"):
         barrier(Mlp(), Tied(), data(), loss=loss)

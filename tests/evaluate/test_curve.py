@@ -67,7 +67,7 @@ def test_plot_shows_both_curves_and_says_what_the_axes_are(tmp_path, suffix):
     assert axes.get_xlabel() == "λ (0 is A, 1 is B)"
     assert axes.get_ylabel() == "loss (nats per token)"
     assert axes.get_title()
-    assert "0.500" in axes.get_legend().get_texts()[1].get_text()
+    assert "0.500" in figure.legends[0].get_texts()[1].get_text()
     assert (tmp_path / f"curve.{suffix}").stat().st_size > 1000
     assert [p.name for p in tmp_path.iterdir()] == [f"curve.{suffix}"]
 
