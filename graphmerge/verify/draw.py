@@ -12,14 +12,16 @@ from graphmerge.trace.program import Program, Ref
 
 
 def draw_weights(
-    program: Program, state: Mapping[str, torch.Tensor], generator: torch.Generator
+    program: Program, state: Mapping[str, torch.Tensor], generator: torch.Generator, gain: float = 1.0
 ) -> dict[str, torch.Tensor]:
     """Every parameter and moving buffer drawn anew, in float64; constants keep their values.
 
-    Matrices have entries of variance 4 / (the smaller of their outer sizes), so that activations are near one and
-    attention is far from even; vectors have variance 1/4; buffers are positive, as variances are.
+    Matrices have entries of variance gain² / (the smaller of their outer sizes): a large gain makes attention far from
+    even, a small one keeps tokens apart in deep models. Tables that ids look up have variance 1. Vectors lie around the
+    mean of the model's own (gains near one stay there) with a deviation of 0.3; buffers are positive, as variances are.
     """
     drawn = {}
+    tables = {weight.name for weight, _ in _look_ups(program)}
     for name, tensor in state.items():
         info = program.tensors.get(name)
         if info is None or info.kind == "constant" or not tensor.is_floating_point():
@@ -27,8 +29,13 @@ def draw_weights(
         elif info.kind == "buffer":
             drawn[name] = 0.5 + torch.rand(tensor.shape, dtype=torch.float64, generator=generator)
         else:
-            scale = 2 * min(tensor.shape[0], tensor.shape[-1]) ** -0.5 if tensor.dim() > 1 else 0.5
-            drawn[name] = scale * torch.randn(tensor.shape, dtype=torch.float64, generator=generator)
+            noise = torch.randn(tensor.shape, dtype=torch.float64, generator=generator)
+            if tensor.dim() < 2:
+                center = 0.0 if tensor.is_meta or not tensor.numel() else float(tensor.detach().double().mean())
+                drawn[name] = center + 0.3 * noise
+            else:
+                size = 1.0 if name in tables else gain * min(tensor.shape[0], tensor.shape[-1]) ** -0.5
+                drawn[name] = size * noise
     return drawn
 
 
@@ -51,14 +58,17 @@ def draw_inputs(program: Program, generator: torch.Generator) -> dict[str, torch
 def vocabularies(program: Program) -> dict[str, int]:
     """For each input that an embedding looks up as it is: how many rows there are."""
     found: dict[str, int] = {}
-    for node in program.nodes:
-        if not node.op.startswith("aten.embedding."):
-            continue
-        weight, ids = node.args[:2]
-        if isinstance(ids, Ref) and isinstance(weight, Ref) and ids.name.startswith("input:"):
+    for weight, ids in _look_ups(program):
+        if ids.name.startswith("input:"):
             name = ids.name.removeprefix("input:")
             found[name] = min(weight.shape[0], found.get(name, weight.shape[0]))
     return found
+
+
+def _look_ups(program: Program) -> list[tuple[Ref, Ref]]:
+    """Table and ids of every embedding."""
+    calls = [node.args[:2] for node in program.nodes if node.op.startswith("aten.embedding.")]
+    return [(weight, ids) for weight, ids in calls if isinstance(weight, Ref) and isinstance(ids, Ref)]
 
 
 def padded(model: torch.nn.Module, inputs: Inputs) -> Inputs:

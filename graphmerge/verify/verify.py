@@ -23,6 +23,7 @@ from graphmerge.verify.draw import draw_inputs, draw_weights, padded
 TOLERANCE = 1e-9
 VISIBLE = 1e-3  # a broken tie must change some output by at least this
 AXES_TRIED = 4
+GAINS = (1.0, 2.0, 0.5)
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ def verify(
     errors = {g.name: trial.error(symmetry, (g.name,)) for g in symmetry.groups}
     together = max((trial.error(symmetry, None, s) for s in range(2)), default=0.0)
     broken = {g.name: trial.best_break(g.name) for g in symmetry.groups}
-    if unseen := [name for name, error in broken.items() if error < VISIBLE]:  # other weights may show them
-        other = _Trial(model, symmetry, inputs, outputs, seed + 1)
-        broken |= {name: max(broken[name], other.best_break(name)) for name in unseen}
+    for number, gain in enumerate(GAINS[1:], start=1):  # other weights may show what these do not
+        if unseen := [name for name, error in broken.items() if error < VISIBLE]:
+            other = _Trial(model, symmetry, inputs, outputs, seed + number, gain)
+            broken |= {name: max(broken[name], other.best_break(name)) for name in unseen}
     return Verification(
         max_error=max([together, *errors.values()]),
         errors=errors,
@@ -110,14 +112,20 @@ class _Trial:
     """One traced run with its redrawn weights, to be repeated with permuted ones."""
 
     def __init__(
-        self, model: torch.nn.Module, symmetry: Symmetry, inputs: Inputs, outputs: tuple[str, ...] | None, seed: int
+        self,
+        model: torch.nn.Module,
+        symmetry: Symmetry,
+        inputs: Inputs,
+        outputs: tuple[str, ...] | None,
+        seed: int,
+        gain: float = GAINS[0],
     ) -> None:
         self.symmetry = symmetry
         self.keys = canonical_names(model)
         if missing := [key for key in symmetry.layout if key not in self.keys]:
             raise ArchitectureMismatch(f"the symmetry moves {missing[0]!r}, which {type(model).__name__} does not have")
         self.state = state_of(model)
-        self.seed = seed
+        self.seed, self.gain = seed, gain
         self.program, self.weights, self.inputs, self.before = self._first_run(model, inputs, outputs)
 
     def _first_run(
@@ -128,7 +136,7 @@ class _Trial:
             try:
                 program = trace_once(model, padded(model, tried), outputs)
                 generator = torch.Generator().manual_seed(self.seed)
-                weights = draw_weights(program, self.state, generator)
+                weights = draw_weights(program, self.state, generator, self.gain)
                 drawn = draw_inputs(program, generator)
                 return program, weights, drawn, run_double(program, weights, drawn)
             except (TraceError, RuntimeError, IndexError) as error:
