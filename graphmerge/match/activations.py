@@ -1,4 +1,7 @@
-"""Matching by activations: ``Σ over taps of the similarity of units over tokens`` (Verma and Elbayad, arXiv 2403.00986)."""
+"""Matching by activations: ``Σ over taps of the similarity of units over tokens``.
+
+Verma and Elbayad, Merging Text Transformer Models from Different Initializations (arXiv 2403.00986).
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,13 @@ from graphmerge.match.terms import Arrays, Term
 GAIN = 1e-10  # a step must gain this share of the objective's bound, else it is rounding
 
 
+Progress = Callable[[int, int], None]
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
 class Ascent:
     """The terms of an objective, and the permutations reached so far (``arrays``; None where a group is not solved)."""
 
@@ -22,22 +29,30 @@ class Ascent:
         self.coupled = {root: self._partners(family) for root, family in self.families.items()}
         self.stale = {root for root in self.families if self.coupled[root]}  # what may gain if solved again
 
-    def start(self, tick: Callable[[], None] = lambda: None) -> None:
+    def start(self, progress: Progress = quiet) -> None:
         """Solve what is not solved, first the families that are tied most firmly to what is: outward from the pins."""
-        waiting = [family for family in self.families.values() if self._is_waiting(family)]
+        waiting = [f for f in self.families.values() if any(self.arrays[group] is None for group in f.members)]
+        total = len(waiting)
         while waiting:
             family = max(waiting, key=self._readiness) if any(self.coupled.values()) else waiting[0]
             waiting.remove(family)
             self.arrays |= self._solved(family)
-            tick()
+            progress(total - len(waiting), total)
 
-    def sweep(self, rng: np.random.Generator | None = None, tick: Callable[[], None] = lambda: None) -> None:
+    def sweep(self, rng: np.random.Generator | None = None, progress: Progress = quiet) -> None:
         """Solve every stale family once, in random order if ``rng`` is given."""
         order = [root for root in self.families if root in self.stale]
-        for k in rng.permutation(len(order)) if rng else range(len(order)):
-            if order[k] in self.stale:
-                self._step(self.families[order[k]])
-            tick()
+        for done, k in enumerate(rng.permutation(len(order)) if rng else range(len(order)), start=1):
+            self._step(self.families[order[k]])
+            progress(done, len(order))
+
+    def parts(self) -> list[frozenset[str]]:
+        """The moving groups, apart where no chain of terms connects them."""
+        found: list[set[str]] = []
+        for root, family in self.families.items():
+            near = {g for other in self.coupled[root] for g in self.families[other].members} | set(family.members)
+            found = [p for p in found if not p & near] + [near.union(*(p for p in found if p & near))]
+        return [frozenset(part) for part in found]
 
     def climb(self, sweeps: int) -> None:
         """`sweep` until nothing gains."""
@@ -54,7 +69,7 @@ class Ascent:
         found = self._solved(family)
         if all(np.array_equal(array, self.arrays[group]) for group, array in found.items()):
             return
-        touched = [t for t in self.terms if any(slot.group in family.members for slot in t.slots)]
+        touched = [t for t in self.terms if t.groups & set(family.members)]
         changed = self.arrays | found
         gain = sum(t.value(changed) for t in touched) - sum(t.value(self.arrays) for t in touched)
         # what is solved is the objective with all else standing; a group that stands twice in a term may lose by it
@@ -64,9 +79,6 @@ class Ascent:
 
     def _solved(self, family: Family) -> dict[str, np.ndarray]:
         return solve_family(family, self.terms, self.arrays, solve_within)
-
-    def _is_waiting(self, family: Family) -> bool:
-        return any(self.arrays[group] is None for group in family.members)
 
     def _readiness(self, family: Family) -> float:
         """The share of a family's terms in which all else is solved."""

@@ -67,6 +67,10 @@ class WeightTerm:
         x, y = (float(t.square().sum(dtype=torch.float64)) for t in (self.a, self.b))
         return (x * y) ** 0.5
 
+    @property
+    def groups(self) -> set[str]:
+        return {slot.group for slot in self.slots}
+
     def size(self, slot: int) -> int:
         return self.a.shape[slot]
 
@@ -112,6 +116,10 @@ class Similarity:
         size = self.t.size and int(self.t.size**0.5)
         return float(self.t.reshape(size, size).max(axis=1).sum())
 
+    @property
+    def groups(self) -> set[str]:
+        return {slot.group for slot in self.slots}
+
     def size(self, slot: int) -> int:
         return self.t.shape[slot]
 
@@ -144,7 +152,7 @@ def _take(b: torch.Tensor, array: np.ndarray, over: tuple[int, ...], slot: int) 
 
 
 def _lined_up(array: np.ndarray, dims: tuple[int, ...], ndim: int) -> np.ndarray:
-    """``array``, whose axes are the dimensions ``dims`` of a tensor of ``ndim`` dimensions, made to broadcast with it."""
+    """``array``, whose axes are the dimensions ``dims`` of a tensor with ``ndim`` of them, made to broadcast with it."""
     increasing = np.argsort(dims)
     sizes = [1] * ndim
     for dim, size in zip(dims, array.shape):

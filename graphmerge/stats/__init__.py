@@ -1,4 +1,4 @@
-"""Statistics of the activations of two models on the same data: streamed sums, from taps that are found by themselves."""
+"""Statistics of the activations of two models on the same data: streamed sums at taps that are found by themselves."""
 
 from graphmerge.stats.collect import Statistics, TapStatistics, collect
 from graphmerge.stats.moments import Moments

@@ -47,8 +47,8 @@ class Site:
 class Reading:
     """An activation that a parameter is contracted with, or that comes out.
 
-    ``dims[k]``: the axes of the parameter that dimension k of ``tensor`` is laid out as. ``covered``: the units of every
-    axis of the parameter that take part. ``samples``: sizes of the other dimensions, before they were flattened.
+    ``dims[k]``: the axes of the parameter that dimension k of ``tensor`` is laid out as. ``covered``: the units of
+    every axis of the parameter that take part. ``samples``: sizes of the other dimensions, before they were flattened.
     """
 
     site: Site
@@ -119,7 +119,7 @@ class View:
 
 
 def view_of(view: torch.Tensor, parameter: torch.Tensor) -> View | None:
-    """How ``view``, on the storage of a contiguous ``parameter``, is laid out; None if one axis is split over several."""
+    """How a view on the storage of a contiguous parameter is laid out; None if several dimensions share an axis."""
     start = view.storage_offset() - parameter.storage_offset()
     if start < 0 or view.numel() == 0:
         return None

@@ -1,0 +1,170 @@
+"""Bringing one model closest to another: the public entry."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from graphmerge.device import resolve_device
+from graphmerge.errors import InputError
+from graphmerge.evaluate.batches import Batch, listed_once
+from graphmerge.evaluate.evaluate import measure
+from graphmerge.evaluate.loss import DefaultLoss, Loss
+from graphmerge.files import write_beside
+from graphmerge.match.activations import activation_terms
+from graphmerge.match.ascent import Progress, quiet
+from graphmerge.match.selection import choose_kinds, kinds, named_groups
+from graphmerge.match.solver import Solver
+from graphmerge.match.weights import weight_terms
+from graphmerge.merge import interpolate
+from graphmerge.merge.inputs import Input, Model, read_inputs
+from graphmerge.stats import collect
+from graphmerge.symmetry import Permutations, Symmetry
+
+Method = Literal["weights", "activations", "identity"]
+FORMAT = "graphmerge.match.1"
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Permutations that move B onto A, and how they were found.
+
+    ``groups`` took part; ``history`` is the objective at the start and after every sweep; ``notes`` say what was chosen
+    or left out.
+    """
+
+    permutations: Permutations
+    method: Method
+    groups: tuple[str, ...]
+    history: tuple[float, ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """All but the permutations (which have a `save` of their own) as JSON text, written to ``path`` if given."""
+        data = {
+            "format": FORMAT,
+            "method": self.method,
+            "groups": list(self.groups),
+            "history": list(self.history),
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
+        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+        if path is not None:
+            with write_beside(Path(path)) as beside:
+                beside.write_text(text, encoding="utf-8")
+        return text
+
+
+def match(
+    a: Model,
+    b: Model,
+    symmetry: Symmetry,
+    method: Method = "weights",
+    data: Iterable[Batch] | None = None,
+    *,
+    groups: str | Sequence[str] | None = None,
+    similarity: str = "correlation",
+    device: str | torch.device = "auto",
+    seed: int = 0,
+    sweeps: int = 30,
+    loss: Loss | None = None,
+    progress: Progress | None = None,
+) -> Match:
+    """The permutations that bring B closest to A: ``match(a, b, symmetry).permutations.apply(b)``.
+
+    ``weights`` makes ``Σ over tensors of ⟨A, P·B⟩`` large (Ainsworth et al., arXiv 2209.04836), ``activations`` the sum
+    over taps of the similarity of units over tokens (Verma and Elbayad, arXiv 2403.00986), ``identity`` moves nothing.
+    Groups over others (the dimensions inside heads) are solved for every pair of units of their base, and the base on
+    what those solutions are worth. If b is ``p.apply(a)``, the match is ``p.inverse()``.
+
+    Args:
+        a, b: modules or paths; for ``weights`` also state dicts.
+        data: calibration batches, as for `evaluate`; ``activations`` needs them. Positions where ``attention_mask`` (or
+            ``decoder_attention_mask``) is 0 are not counted.
+        groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word without a dot is the last part
+            of names, and a base brings the groups over it. By default all without data; with data those kinds of groups
+            whose match has the lowest loss halfway between the models.
+        similarity: of activations: ``correlation``, ``covariance`` or ``inner_product``.
+        device: ``auto`` is CUDA where there is one.
+        seed: of the order in which groups that depend on each other are solved.
+        sweeps: how often they are solved again at most.
+        loss: as for `evaluate`; by which the groups are chosen.
+        progress: called with (done, in all), in batches and then in groups with their inner ones; starts again with
+            every stage.
+
+    Raises:
+        InputError: no such method, similarity or group; ``activations`` without modules or data; as `evaluate` if a
+            ``loss`` is given.
+        ArchitectureMismatch: a, b and the symmetry do not belong to one architecture.
+    """
+    start = time.perf_counter()
+    if method not in ("weights", "activations", "identity"):
+        raise InputError(f"method {method!r} is unknown; it is weights, activations or identity")
+    ours, theirs = read_inputs([a, b])
+    symmetry = symmetry.fit({key: tuple(t.shape) for key, t in ours.state.items()})
+    allowed = tuple(symmetry.by_name) if groups is None else named_groups(symmetry, groups)
+    if method == "identity":
+        return Match(symmetry.identity(), method, (), (), time.perf_counter() - start)
+    place = resolve_device(device)
+    batches = None if data is None else listed_once(data)
+    notes: tuple[str, ...] = ()
+    if method == "weights":
+        terms = weight_terms(ours.state, theirs.state, symmetry, place)
+    else:
+        if ours.module is None or theirs.module is None or batches is None:
+            raise InputError('method="activations" runs both models: give modules (or directories) and data')
+        found = collect(ours.module, theirs.module, symmetry, batches, allowed, place, progress)
+        terms, notes = activation_terms(found, similarity), found.notes
+    solver = Solver(terms, symmetry, sweeps, seed, progress)
+    if groups is None and batches is not None:
+        allowed, said = _chosen(solver, symmetry, _Halfway(ours, theirs, batches, loss, place))
+        notes = (*notes, said)
+    solution = solver.solve(allowed)
+    return Match(solution.permutations, method, allowed, solution.history, time.perf_counter() - start, notes)
+
+
+class _Halfway:
+    """The loss halfway between A and permuted B, on some of the batches."""
+
+    def __init__(self, a: Input, b: Input, batches: list[Batch], loss: Loss | None, device: torch.device) -> None:
+        self.a, self.b, self.device = a, b, device
+        self.batches = batches[: max(2, min(8, len(batches) // 3))]
+        self.is_given, self.loss = loss is not None, loss or DefaultLoss()
+        module = a.module or b.module
+        self.model: nn.Module | None = None if module is None else copy.deepcopy(module).to(device).eval()
+
+    def measure(self, permutations: Permutations) -> float:
+        if self.model is None:
+            raise InputError("two state dicts cannot be run")
+        self.model.load_state_dict(interpolate(self.a.state, permutations.apply(self.b.state), 0.5))
+        return measure(self.model, self.batches, self.loss, self.device, quiet).loss
+
+
+def _chosen(solver: Solver, symmetry: Symmetry, halfway: _Halfway) -> tuple[tuple[str, ...], str]:
+    """The groups that take part, and why."""
+    by_kind = kinds(symmetry)
+
+    def of(chosen: tuple[str, ...]) -> tuple[str, ...]:
+        named = {group for name in chosen for group in by_kind[name]}
+        return tuple(group for group in symmetry.by_name if group in named)
+
+    try:
+        tried = choose_kinds(tuple(by_kind), lambda chosen: halfway.measure(solver.solve(of(chosen)).permutations))
+    except InputError as error:
+        if halfway.is_given:
+            raise
+        return tuple(symmetry.by_name), f"all groups take part, for want of a loss to choose them by ({error})"
+    return of(tried[0].kinds), (
+        f"groups chosen by the loss halfway between the models on {len(halfway.batches)} calibration batches: "
+        + "; ".join(map(str, tried))
+    )

@@ -1,0 +1,88 @@
+"""Which groups take part: named by patterns, or chosen by the loss halfway between the models."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from graphmerge.errors import InputError
+from graphmerge.symmetry import Symmetry
+
+
+def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str, ...]:
+    """The groups that the patterns name, with all the groups over them.
+
+    A pattern is a glob over whole names, or, if it has no dot, over their last parts: ``ffn`` is every
+    ``layers.*.ffn``, ``heads`` every heads with its ``qk`` and ``v``. A comma stands between patterns.
+
+    Raises:
+        InputError: a pattern names nothing.
+    """
+    wanted = [p.strip() for p in (patterns.split(",") if isinstance(patterns, str) else patterns)]
+    if not any(wanted):
+        raise InputError('groups names no group; to move nothing use method="identity"')
+    named: set[str] = set()
+    for pattern in wanted:
+        found = {name for name in symmetry.sizes if _is_named(name, pattern)}
+        if not any(g.name in found or found & set(g.over) for g in symmetry.groups):
+            raise InputError(f"no group is called {pattern!r}; there are {', '.join(_folded(symmetry.by_name))}")
+        named |= found
+    return tuple(g.name for g in symmetry.groups if g.name in named or named & set(g.over))
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) or ("." not in pattern and fnmatch.fnmatchcase(kind(name), pattern))
+
+
+def kind(name: str) -> str:
+    """The last part of a name: what is alike in all layers."""
+    return name.rpartition(".")[2]
+
+
+def _folded(names: Iterable[str]) -> list[str]:
+    """The names, layers drawn together as a pattern would."""
+    return list(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names))
+
+
+def kinds(symmetry: Symmetry) -> dict[str, tuple[str, ...]]:
+    """The groups by the kind of their outermost base: heads with all that is over them, in all layers, are one kind."""
+    found: dict[str, list[str]] = {}
+    for group in symmetry.groups:
+        outermost = next((b for b in group.over if b not in symmetry.by_name or not symmetry[b].over), group.name)
+        found.setdefault(kind(outermost), []).append(group.name)
+    return {name: tuple(groups) for name, groups in found.items()}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Kinds of groups, and the loss halfway between A and B when they are matched."""
+
+    kinds: tuple[str, ...]
+    loss: float
+
+    def __str__(self) -> str:
+        return f"{' + '.join(self.kinds) or 'nothing'} {self.loss:.4f}"
+
+
+def choose_kinds(names: Sequence[str], loss: Callable[[tuple[str, ...]], float]) -> list[Choice]:
+    """All choices of kinds that were tried, the best first.
+
+    Starts with everything; as long as the loss falls, one kind is left out or taken back. Nothing at all is tried too.
+    """
+    tried: dict[tuple[str, ...], Choice] = {}
+
+    def measured(chosen: tuple[str, ...]) -> Choice:
+        if chosen not in tried:
+            tried[chosen] = Choice(chosen, loss(chosen))
+        return tried[chosen]
+
+    measured(())
+    best = measured(tuple(names))
+    while True:
+        near = [tuple(n for n in names if (n in best.kinds) != (n == other)) for other in names]
+        step = min((measured(chosen) for chosen in near), key=lambda choice: choice.loss, default=best)
+        if step.loss >= best.loss:
+            return sorted(tried.values(), key=lambda choice: choice.loss)
+        best = step
