@@ -1,0 +1,163 @@
+"""Ops that only move entries: the same op on the ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import torch
+from torch.utils import _pytree
+
+from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.scalars import VIEWS, Scalars, ids_of, like, nodes_of, unrolls
+
+ALL_ENTRIES: Final = (
+    "alias as_strided channel_shuffle clone detach diagonal expand flip lift_fresh permute pixel_shuffle "
+    "pixel_unshuffle repeat _reshape_alias roll squeeze t transpose unfold unsqueeze view _unsafe_view"
+).split()
+FACTORIES: Final = (
+    "empty_like full_like new_empty new_empty_strided new_full new_ones new_zeros ones_like zeros_like"
+).split()
+
+
+@unrolls(ALL_ENTRIES, VIEWS)
+def move(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
+    """A view or copy of all entries."""
+    return Scalars(source.nodes, func(source.ids, *args, **kwargs), source.dtype, source.cuts)
+
+
+@unrolls(["select", "slice", "split", "split_with_sizes", "unbind"], VIEWS)
+def cut(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Any:
+    """Slices: views as well; where the graph tells slices apart, each says which units of the axis it has."""
+    given = {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
+    axis = given.get("dim", 0) % source.dim()
+
+    def piece(ids: torch.Tensor, units: torch.Tensor) -> Scalars:
+        cuts = (*source.cuts, *_cut(source, axis, units.unique().tolist()))
+        return Scalars(source.nodes, ids, source.dtype, cuts)
+
+    return _pytree.tree_map(piece, func(source.ids, *args, **kwargs), func(_positions(source, axis), *args, **kwargs))
+
+
+def _cut(source: Scalars, axis: int, units: list[int]) -> list[tuple[str, int, tuple[int, ...]]]:
+    """What marks these units of an axis: nothing if they are all, or if slices are not told apart."""
+    if not source.nodes.tell_slices or len(units) == source.shape[axis]:
+        return []
+    return [("cut", axis, tuple(units))]
+
+
+def _positions(source: torch.Tensor, axis: int) -> torch.Tensor:
+    """Of every entry its position on an axis."""
+    shape = [-1 if d == axis else 1 for d in range(source.dim())]
+    return torch.arange(source.shape[axis]).reshape(shape).expand(source.shape)
+
+
+@unrolls(["embedding"])
+def embedding(func: Any, table: Any, rows: Any, *_: Any, **__: Any) -> Scalars:
+    """Rows of a table. Which row means what is fixed from outside, so that the rows are always told apart."""
+    source = _fixed_places(func, table, rows)
+    return _marked(source, lambda t: func(t, rows), [0])
+
+
+@unrolls(["gather", "index_select"])
+def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -> Scalars:
+    """Chosen units of one axis; a run of them is a slice."""
+    source = _fixed_places(func, source, units)
+    choice = (units % source.shape[axis]).tolist() if units.dim() == 1 else []
+    if choice and choice == list(range(choice[0], choice[-1] + 1)):
+        return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1)  # pyright: ignore[reportReturnType]
+    return _told(source, lambda t: func(t, axis, units, **kwargs), [axis % source.dim()])
+
+
+@unrolls(["index"])
+def choose(func: Any, source: Any, units: Sequence[Any]) -> Scalars:
+    """Chosen units of some axes, each by numbers or by a mask (which may run over several axes)."""
+    source = _fixed_places(func, source, *units)
+    axes: list[int] = []
+    axis = 0
+    for chosen in units:
+        width = chosen.dim() if chosen is not None and chosen.dtype in (torch.bool, torch.uint8) else 1
+        axes += range(axis, axis + width) if chosen is not None else ()
+        axis += width
+    if len(axes) == 1 and units[axes[0]].dim() == 1 and units[axes[0]].dtype == torch.int64:
+        return choose_along(torch.ops.aten.index_select.default, source, axes[0], units[axes[0]])
+    return _told(source, lambda t: func(t, units), axes)
+
+
+def _fixed_places(func: Any, source: Any, *places: Any) -> Scalars:
+    if not isinstance(source, Scalars) or any(isinstance(p, Scalars) for p in places):
+        raise CertifyError(f"{func} chooses by what the model computes; that cannot be unrolled")
+    return source
+
+
+def _told(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], axes: list[int]) -> Scalars:
+    if not source.nodes.tell_slices:
+        return Scalars(source.nodes, look_up(source.entries()), source.dtype)
+    return _marked(source, look_up, axes)
+
+
+def _marked(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], axes: list[int]) -> Scalars:
+    """The entries looked up, each seen through a node that says from which units of ``axes``."""
+    nodes, ids = source.nodes, look_up(source.entries())
+    places = zip(*[look_up(_positions(source, axis)).flatten().tolist() for axis in axes])
+    seen = [
+        n if n in nodes.values else nodes.apply(("at", *axes, *place), (n,))
+        for n, place in zip(ids.flatten().tolist(), places)
+    ]
+    return Scalars(nodes, torch.tensor(seen, dtype=torch.int64).reshape(ids.shape), source.dtype)
+
+
+@unrolls(["cat", "stack"])
+def join(func: Any, tensors: Sequence[Any], dim: int = 0) -> Scalars:
+    """Tensors one after the other, or side by side along a new axis."""
+    nodes = nodes_of(tensors)
+    return Scalars(nodes, func([ids_of(nodes, t) for t in tensors], dim), like(func, tensors, dim).dtype)
+
+
+@unrolls(["constant_pad_nd"])
+def pad(func: Any, source: Scalars, widths: Sequence[int], value: float = 0) -> Scalars:
+    """Constants around the entries."""
+    return Scalars(source.nodes, func(source.entries(), widths, source.nodes.constant(value)), source.dtype)
+
+
+@unrolls(["tril", "triu"])
+def triangle(func: Any, source: Scalars, diagonal: int = 0) -> Scalars:
+    """The entries on one side of a diagonal, 0 on the other."""
+    keep = func(torch.ones(source.shape), diagonal).bool()
+    return Scalars(source.nodes, torch.where(keep, source.entries(), source.nodes.constant(0)), source.dtype)
+
+
+@unrolls(FACTORIES, VIEWS)
+def factory(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
+    """A new tensor of constants that activations may be written into."""
+    made = func(torch.empty(source.shape, dtype=source.dtype), *args, **kwargs)
+    return Scalars(source.nodes, source.nodes.constants(made), made.dtype)
+
+
+@unrolls(["copy", "fill"])
+def overwrite(func: Any, target: torch.Tensor, source: Any, *_: Any) -> Scalars:
+    """All entries anew (what writing in place comes to)."""
+    nodes = nodes_of(target, source)
+    return Scalars(nodes, ids_of(nodes, source).expand(target.shape).clone(), target.dtype)
+
+
+@unrolls(["index_put"])
+def put(func: Any, target: Any, units: Sequence[Any], values: Any, accumulate: bool = False) -> Scalars:
+    """Some entries anew, at fixed places."""
+    if accumulate or any(isinstance(u, Scalars) for u in units):
+        raise CertifyError(f"{func} adds up at places, or at places that the model computes; that cannot be unrolled")
+    nodes = nodes_of(target, values)
+    return Scalars(nodes, func(ids_of(nodes, target), units, ids_of(nodes, values)), target.dtype)
+
+
+@unrolls(["scatter", "select_scatter", "slice_scatter"])
+def place(func: Any, target: Any, *args: Any, **kwargs: Any) -> Scalars:
+    """Another tensor's entries in some places of this one."""
+    nodes = nodes_of(target, args)
+    given = {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
+    if isinstance(given.get("index"), Scalars) or "reduce" in given:
+        raise CertifyError(f"{func} writes to places that the model computes, or adds up; that cannot be unrolled")
+    given = {k: ids_of(nodes, v) if k in ("src", "value") else v for k, v in given.items()}
+    if "value" in given:
+        given["value"] = int(given["value"])
+    return Scalars(nodes, func(ids_of(nodes, target), **given), target.dtype)

@@ -1,0 +1,84 @@
+"""The scalar computation graph: one node per scalar operation, equal ones shared, constants known by value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+
+import torch
+
+Number = bool | int | float | complex
+
+# What an n-ary node of constants is worth.
+REDUCERS: dict[str, Callable[[Sequence[Number]], Number]] = {
+    "sum": lambda values: sum(values),
+    "prod": lambda values: math.prod(values),
+    "max": lambda values: max(values, key=_real),
+    "min": lambda values: min(values, key=_real),
+    "any": lambda values: any(values),
+    "all": lambda values: all(values),
+}
+
+
+def _real(value: Number) -> float:
+    return value.real
+
+
+class Nodes:
+    """Nodes are numbered as they are made, children first.
+
+    A node is an operation on children, a constant (``values`` has it), or a symbol: an entry of a parameter or of an
+    input, which has no children and no value. ``ordered[n]`` says whether the places of n's children matter.
+    With ``tell_slices`` slices of one tensor are told apart: an entry of a slice is an operation on the entry.
+    """
+
+    def __init__(self, tell_slices: bool) -> None:
+        self.tell_slices = tell_slices
+        self.ops: list[Hashable] = []
+        self.children: list[tuple[int, ...]] = []
+        self.ordered: list[bool] = []
+        self.values: dict[int, Number] = {}
+        self._known: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    def _make(self, op: Hashable, children: tuple[int, ...], ordered: bool) -> int:
+        key = (op, children, ordered)
+        if key not in self._known:
+            self._known[key] = len(self.ops)
+            self.ops.append(op)
+            self.children.append(children)
+            self.ordered.append(ordered)
+        return self._known[key]
+
+    def symbol(self, name: Hashable) -> int:
+        """The node of an entry of a parameter or input; the same name gives the same node."""
+        return self._make(("symbol", name), (), True)
+
+    def constant(self, value: Number) -> int:
+        """The node of a number; equal numbers are one node, whatever their type."""
+        known = self._make(("constant", "nan" if value != value else value), (), True)
+        self.values[known] = value
+        return known
+
+    def apply(self, op: Hashable, children: Sequence[int], ordered: bool = True) -> int:
+        """An operation on nodes; ``ordered`` False where its arguments may change places."""
+        return self._make(op, tuple(children) if ordered else tuple(sorted(children)), ordered)
+
+    def reduce(self, op: str, children: Sequence[int]) -> int:
+        """One node for a whole reduction (`REDUCERS`); of constants alone, its value."""
+        if all(c in self.values for c in children):
+            return self.constant(REDUCERS[op]([self.values[c] for c in children]))
+        return self.apply(op, children, ordered=False)
+
+    def times(self, left: int, right: int) -> int:
+        """The product of two nodes."""
+        if left in self.values and right in self.values:
+            return self.constant(self.values[left] * self.values[right])
+        return self.apply("mul", (left, right), ordered=False)
+
+    def constants(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Ids of a tensor of constants, same shape."""
+        ids = [self.constant(v) for v in tensor.detach().flatten().tolist()]
+        return torch.tensor(ids, dtype=torch.int64).reshape(tensor.shape)

@@ -1,0 +1,113 @@
+"""A model and inputs -> its scalar computation graph: parameters are symbols, their values are never read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils import _pytree
+
+# Registers what they unroll.
+from graphmerge.certify import contraction, elementwise, formulas, movement  # noqa: F401
+from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.nodes import Nodes
+from graphmerge.certify.scalars import Scalars
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """The nodes, which of them are the outputs (by place), and which tensors each parameter entry belongs to."""
+
+    nodes: Nodes
+    outputs: Mapping[int, tuple[int, ...]]
+    entries: Mapping[int, tuple[str, ...]]
+
+
+def unroll(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...], tell_slices: bool) -> Unrolled:
+    """Run the model once on symbols, in eval mode, without a cache."""
+    nodes = Nodes(tell_slices)
+    model = copy.deepcopy(model).eval()
+    symbols, entries = _symbols(nodes, model)
+    args, kwargs = _inputs(nodes, example_inputs)
+    with torch.no_grad(), _plain(model):
+        returned = torch.func.functional_call(model, symbols, args, kwargs, tie_weights=False)
+    found: dict[int, tuple[int, ...]] = {}
+    place = 0
+    for tensor in _chosen(returned, outputs):
+        for node in tensor.entries().flatten().tolist() if isinstance(tensor, Scalars) else ():
+            found[node] = (*found.get(node, ()), place)
+            place += 1
+    if not found:
+        raise CertifyError("no output depends on a parameter; name the outputs with outputs=(...)")
+    return Unrolled(nodes, found, entries)
+
+
+def _symbols(nodes: Nodes, model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[int, tuple[str, ...]]]:
+    """Every parameter and moving buffer as symbols. A symbol is a place in a storage, so shared ones are one."""
+    symbols: dict[str, torch.Tensor] = {}
+    entries: dict[int, tuple[str, ...]] = {}
+    for name, tensor in _moving(model):
+        storage = tensor.untyped_storage()
+        size = storage.nbytes() // tensor.element_size()
+        whole = torch.tensor([nodes.symbol((storage._cdata, n)) for n in range(size)], dtype=torch.int64)
+        ids = whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).clone()
+        symbols[name] = Scalars(nodes, ids, tensor.dtype)
+        for node in ids.flatten().tolist():
+            entries[node] = (*entries.get(node, ()), name)
+    return symbols, entries
+
+
+def _moving(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Under all their names: parameters, and the running statistics that training updates."""
+    yield from model.named_parameters(remove_duplicate=False)
+    for path, module in model.named_modules(remove_duplicate=False):
+        counts = any(name.startswith("num_batches") for name, _ in module.named_buffers(recurse=False))
+        for name, buffer in module.named_buffers(recurse=False):
+            if counts and buffer.is_floating_point():
+                yield (f"{path}.{name}" if path else name), buffer
+
+
+def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Whole numbers as they are; every entry of a floating input as a symbol of its own."""
+    if isinstance(example, Mapping):
+        args, kwargs = (), dict(example)
+    elif isinstance(example, (tuple, list)):
+        args, kwargs = tuple(example), {}
+    else:
+        args, kwargs = (example,), {}
+
+    def given(path: Any, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            return value
+        ids = [nodes.symbol(("input", _pytree.keystr(path), n)) for n in range(value.numel())]
+        return Scalars(nodes, torch.tensor(ids, dtype=torch.int64).reshape(value.shape), value.dtype)
+
+    return _pytree.tree_map_with_path(given, (args, kwargs))
+
+
+@contextmanager
+def _plain(model: torch.nn.Module) -> Iterator[None]:
+    """No generation cache, and no fused path of torch's own Transformer layers. (The model is a copy.)"""
+    for module in model.modules():
+        config: Any = getattr(module, "config", None)
+        if getattr(config, "use_cache", False) is True:
+            config.use_cache = False
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _chosen(returned: Any, outputs: tuple[str, ...]) -> list[torch.Tensor]:
+    """The tensors under these names where the model returns names; else all."""
+    if isinstance(returned, Mapping):
+        if missing := [name for name in outputs if name not in returned]:
+            raise CertifyError(f"no output {missing[0]!r}; the model returns {', '.join(returned)}")
+        returned = [returned[name] for name in outputs]
+    return [t for t in _pytree.tree_leaves(returned) if isinstance(t, torch.Tensor)]
