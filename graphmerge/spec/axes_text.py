@@ -50,78 +50,74 @@ class TensorWriter:
             NotExpressibleError: a run is not nested as products are, or leaves its tensor.
         """
         named = [self._named(key, block) for block in self.symmetry.layout[key]]
-        whole = self._text(key, named, None)
-        return whole if whole is not None else self._list(key, named)
+        return self._text(key, named, None) or self._text(key, named, None, Gap) or self._list(key, named)
 
     def _list(self, key: str, named: Sequence[Named]) -> list[Row]:
         """Blocks by their rows, neighbours together as far as one text says them; else one by one."""
-        rows = [_rows(n.block.runs[0]) for n in named]
-        groups = [[n for n, _ in both] for _, both in itertools.groupby(zip(named, rows), key=lambda x: x[1])]
-        spans = sorted({r for r in rows if r is not None}, key=lambda r: r.start)
-        apart = None not in rows and all(a.stop <= b.start for a, b in itertools.pairwise(spans))
-        if not apart or len(groups) > len(spans):
-            return [("", self._single(key, n, None)) for n in named]
+        by_rows: dict[range | None, list[Named]] = {}
+        for one in named:
+            by_rows.setdefault(_rows(one.block.runs[0]), []).append(one)
+        spans = [span for span in by_rows if span is not None]
+        if len(spans) < len(by_rows) or any(a.stop > b.start for a, b in itertools.pairwise(spans)):
+            return [("", self._single(key, one, None)) for one in named]
         found: list[Row] = []
-        while groups:
-            span, texts, taken = spans[0], [], 1
-            for count in range(1, len(groups) + 1):
-                wider = range(span.start, spans[count - 1].stop)
-                text = self._text(key, [n for g in groups[:count] for n in g], wider)
-                if text is None:
-                    break
-                span, texts, taken = wider, [text], count
-            texts = texts or [self._single(key, n, span) for n in groups[0]]
+        while spans:
+            span, texts = self._longest(key, spans, by_rows)
             found += [(f"{span.start}..{span.stop - 1}", text) for text in texts]
-            groups, spans = groups[taken:], spans[taken:]
-        shape = self.symmetry.shapes[key]
-        end = max(n.block.runs[0].offset + n.block.runs[0].length for n in named)
+            spans = [other for other in spans if other.start >= span.stop]
+        shape, end = self.symmetry.shapes[key], max(span.stop for span in by_rows if span is not None)
         if end < shape[0]:
             found.append((f"{end}..{shape[0] - 1}", " ".join("_" for _ in shape)))
         return found
 
+    def _longest(
+        self, key: str, spans: Sequence[range], by_rows: Mapping[range | None, list[Named]]
+    ) -> tuple[range, list[str]]:
+        """As many of the first rows as one text says; or the first rows with a text for each block."""
+        best: tuple[range, list[str]] | None = None
+        for count in range(1, len(spans) + 1):
+            span = range(spans[0].start, spans[count - 1].stop)
+            text = self._text(key, [one for rows in spans[:count] for one in by_rows[rows]], span)
+            if text is None:
+                break
+            best = span, [text]
+        return best or (spans[0], [self._single(key, one, spans[0]) for one in by_rows[spans[0]]])
+
     def _single(self, key: str, named: Named, rows: range | None) -> str:
         text = self._text(key, [named], rows, Gap)
-        if text is None:
+        if not text:
             raise NotExpressibleError
         return text
 
     def _text(self, key: str, named: Sequence[Named], rows: range | None, filler: Filler | None = None) -> str | None:
-        """The axes of these blocks in one text, if there is one that means just them."""
-        shape = self.symmetry.shapes[key]
-        still = [
-            all(n.block.axis_of(d) != a for n in named for m in n.block.moves for d in m.dims)
-            for a in range(len(shape))
-        ]
-        axes: list[Node] = []
+        """The axes of these blocks (in these rows) in one text, if there is one that means just them."""
+        moving = {n.block.axis_of(d) for n in named for m in n.block.moves for d in m.dims}
         try:
-            for axis in range(len(shape)):
-                # units in no block: fixed, unless the other axes would then move them
-                others_still = all(s for a, s in enumerate(still) if a != axis)
-                axes.append(self._axis(key, axis, named, rows, filler or (Fixed if others_still else Gap)))
-            sized = [
-                Fixed(self._known(key, axis, rows)) if node == Fixed(None) else node for axis, node in enumerate(axes)
+            # units in no block are written as fixed, unless other axes would then move them
+            axes = [
+                self._axis(key, axis, named, rows, filler or (Gap if moving - {axis} else Fixed))
+                for axis in range(len(self.symmetry.shapes[key]))
             ]
+            sized = [Fixed(self._known(key, k, rows)) if axis == Fixed(None) else axis for k, axis in enumerate(axes)]
             boxes = boxes_of(sized, self.vocabulary, rows.start if rows else 0)[1]
         except (NotExpressibleError, NotationError):
             return None
-        same = [box.block for box in boxes if box.block.moves] == [n.block for n in named]
-        if not same:
+        if [box.block for box in boxes if box.block.moves] != [n.block for n in named]:
             return None
         return " ".join(f"({axis})" if isinstance(axis, Sum) and len(axes) > 1 else str(axis) for axis in axes)
-
-    def _known(self, key: str, axis: int, rows: range | None) -> int | None:
-        """The length that a reader takes for a bare ``_``."""
-        return len(rows) if rows and axis == 0 else self.lengths.get((key, axis))
 
     def _axis(self, key: str, axis: int, named: Sequence[Named], rows: range | None, filler: Filler) -> Node:
         start = rows.start if rows and axis == 0 else 0
         length = len(rows) if rows and axis == 0 else self.symmetry.shapes[key][axis]
-        segments = {n.segment(axis) for n in named}
-        segments = {replace(s, offset=s.offset - start) for s in segments}
+        segments = {replace(s, offset=s.offset - start) for s in (n.segment(axis) for n in named)}
         if length == UNKNOWN or segments == {Segment(0, (Factor(length, 1, None),))}:
-            known = length in (UNKNOWN, self._known(key, axis, rows))
-            return Fixed(None if known else length)
+            open_end = length in (UNKNOWN, self._known(key, axis, rows))
+            return Fixed(None if open_end else length)
         return express(list(segments), length, filler)
+
+    def _known(self, key: str, axis: int, rows: range | None) -> int | None:
+        """The length that a reader takes for a bare ``_``."""
+        return len(rows) if rows and axis == 0 else self.lengths.get((key, axis))
 
     def _named(self, key: str, block: Block) -> Named:
         """Names from the moves, from the bases that they look up, and from the pins that have a name."""
@@ -135,8 +131,8 @@ class TensorWriter:
             for base, dim in zip(self.symmetry[move.group].over, move.over):
                 names.setdefault(dim, Name(base))
             for part, dim in enumerate(move.dims):
-                sizes = block.sizes if len(move.dims) > 1 else ()
-                names[dim] = Name(move.group, (part, sizes[dim]) if sizes else None)
+                size = block.runs[block.axis_of(dim)].sizes[block.factor_of(dim)]
+                names[dim] = Name(move.group, (part, size) if len(move.dims) > 1 else None)
         for move in block.moves:
             at = self._at(block, names, move.dims[0], self.symmetry[move.group].over, move.over)
             names[move.dims[0]] = replace(names[move.dims[0]], at=at)
@@ -159,7 +155,9 @@ class TensorWriter:
 
 
 def _rows(run: Run) -> range | None:
-    """The rows of a run if they follow each other."""
+    """The rows of a run if they are known and follow each other."""
+    if UNKNOWN in run.sizes:
+        return None
     units = run.units().reshape(-1)
     contiguous = int(units[-1]) - run.offset + 1 == units.size
     return range(run.offset, run.offset + run.length) if contiguous else None

@@ -80,8 +80,8 @@ def _occurrences(names: Sequence[Name | None], vocabulary: Vocabulary) -> list[t
             continue
         group = vocabulary.groups[name.text]
         if name.at and len(name.at) != len(group.over):
-            bases = len(group.over)
-            raise NotationError(f"{group.name!r} is over {bases} groups, but '@' lists {len(name.at)}", name.column)
+            bases = ", ".join(group.over) or "nothing"
+            raise NotationError(f"{group.name!r} is over {bases}, but '@' lists {len(name.at)}", name.column)
         if name.part is None:
             whole.append((dim,))
         else:
@@ -108,7 +108,7 @@ def _base(block: Block, names: Sequence[Name | None], dim: int, base: str, at: i
         raise NotationError(f"{own.text!r} is over {base!r}, which does not stand in the same block", own.column)
     if at is not None:
         if not 1 <= at <= len(places):
-            raise NotationError(f"there are only {len(places)} factors {base!r} for {own}", own.column)
+            raise NotationError(f"{own} asks for number {at} of the factors {base!r}: {len(places)}", own.column)
         return places[at - 1]
     return default_base(block, places, dim, own)
 

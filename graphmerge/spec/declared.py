@@ -59,7 +59,8 @@ class Repeats:
     ) -> Iterator[tuple[str, yaml.Node, yaml.Node, dict[str, int]]]:
         """Name, key, value and numbers of every entry that the templates stand for; a name that comes twice fails."""
         first: dict[str, yaml.Node] = {}
-        for (key, value), numbers in expand(entries, lambda entry: self.letters_in(*entry), self.ranges):
+        letters = {entry: self.letters_in(*entry) for entry in entries}
+        for (key, value), numbers in expand(entries, letters.__getitem__, self.ranges):
             name = fill_text(self.source.text(key, "a name"), numbers)
             if name in first:
                 line = first[name].start_mark.line + 1

@@ -98,7 +98,8 @@ def _axes(
     source: Source, repeats: Repeats, nodes: Sequence[yaml.Node], numbers: Mapping[str, int]
 ) -> Iterator[tuple[Axis, yaml.Node]]:
     own = {letter: values for letter, values in repeats.ranges.items() if letter not in numbers}
-    for node, more in expand(nodes, repeats.letters_in, own):
+    letters = {node: repeats.letters_in(node) for node in nodes}
+    for node, more in expand(nodes, letters.__getitem__, own):
         text = source.text(node, "an axis")
         found = _AXIS.fullmatch(text)
         if not found:

@@ -59,7 +59,9 @@ class TensorReader:
             return Tensor(key, shape, tuple(boxes))
         shape: tuple[int, ...] = ()
         boxes: list[Box] = []
-        for item in self.source.items(value, f"the axes of {name}"):
+        if not isinstance(value, yaml.SequenceNode):
+            self.source.fail(value, f"the axes of {name} must be text, or a list of blocks")
+        for item in value.value:
             fields = self.source.fields(item, "a block", ("rows", "axes"))
             if "axes" not in fields:
                 self.source.fail(item, "a block needs its axes: {rows: 0..15, axes: a b}")

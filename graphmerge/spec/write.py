@@ -47,7 +47,8 @@ def spec_text(symmetry: Symmetry) -> str:
     body += [_group_line(json.loads(entry)) for entry in fold(groups, letters)]
     body += ["tensors:" if tensors else "tensors: {}"]
     body += [line for entry in fold(tensors, letters) for line in _tensor_lines(*json.loads(entry))]
-    said = _read(symmetry, _head(symmetry, letters) + body).pinned
+    named = any(pin.name is not None for pin in symmetry.pinned)
+    said = _read(symmetry, _head(symmetry, letters) + body).pinned if named else ()
     if said != symmetry.pinned:
         pins = [json.dumps(entry) for entry in _pins(symmetry, said)]
         body += ["pinned:"]
@@ -118,8 +119,15 @@ def _pin_axes(pin: Pin) -> list[str]:
     for _, parts in itertools.groupby(pin.axes, key=lambda axis: (axis.tensor, axis.axis)):
         same = list(parts)
         together = _pin_axis(same)
-        found += [together] if together else [text for axis in same if (text := _pin_axis([axis]))]
+        found += [together] if together else [_single_pin_axis(axis) for axis in same]
     return found
+
+
+def _single_pin_axis(axis: Axis) -> str:
+    text = _pin_axis([axis])
+    if not text:
+        raise SpecError(f"the notation cannot say the pin {axis}: it is no product or sum")
+    return text
 
 
 def _pin_axis(axes: Sequence[Axis]) -> str | None:

@@ -20,7 +20,9 @@ quick = settings(max_examples=60, deadline=None)
 
 def attention() -> Symmetry:
     """Two heads of three units in a fused projection of four rows of input, and a bias."""
-    keys = Block((Run(0, (2, 3), (3, 1)), Run(0, (4,), (1,))), (Move("h", (0,)), Move("k", (1,), (0,)), Move("d", (2,))))
+    keys = Block(
+        (Run(0, (2, 3), (3, 1)), Run(0, (4,), (1,))), (Move("h", (0,)), Move("k", (1,), (0,)), Move("d", (2,)))
+    )
     values = Block((Run(6, (2, 3), (3, 1)), Run(0, (4,), (1,))), (Move("h", (0,)), Move("d", (2,))))
     layout = {"qv.weight": (keys, values), "norm": (Block((Run(0, (4,), (1,)),), (Move("d", (0,)),)),)}
     groups = (Group("h", 2), Group("k", 3, ("h",)), Group("d", 4))
@@ -146,7 +148,11 @@ def test_module_in_gives_a_moved_copy_with_its_ties():
     symmetry = Symmetry(
         (Group("d", 4),),
         (),
-        {"embed.weight": (whole,), "head.weight": (whole,), "mean": (Block((Run(0, (4,), (1,)),), (Move("d", (0,)),)),)},
+        {
+            "embed.weight": (whole,),
+            "head.weight": (whole,),
+            "mean": (Block((Run(0, (4,), (1,)),), (Move("d", (0,)),)),),
+        },
         {"embed.weight": (5, 4), "head.weight": (5, 4), "mean": (4,)},
     )
     p = Permutations(symmetry, {"d": [2, 3, 1, 0]})
