@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,13 +64,30 @@ def new_model(arch: str, seed: int) -> PreTrainedModel:
     """The untrained model that the seed initialises; without dropout, for there is too little time to overfit."""
     torch.manual_seed(seed)
     if arch == "gpt2":
-        sizes = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": WINDOW, "vocab_size": VOCABULARY}
-        rates = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-        ends = {"bos_token_id": SEPARATOR, "eos_token_id": SEPARATOR}
-        return GPT2LMHeadModel(GPT2Config(**sizes, **rates, **ends))
-    sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
-    sizes |= {"intermediate_size": 4 * WIDTH, "max_position_embeddings": WINDOW, "vocab_size": VOCABULARY}
-    return BertForMaskedLM(BertConfig(**sizes, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+        config = GPT2Config(
+            vocab_size=VOCABULARY,
+            n_positions=WINDOW,
+            n_embd=WIDTH,
+            n_layer=LAYERS,
+            n_head=HEADS,
+            embd_pdrop=0.0,
+            resid_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=SEPARATOR,
+            eos_token_id=SEPARATOR,
+        )
+        return GPT2LMHeadModel(config)
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        max_position_embeddings=WINDOW,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * WIDTH,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return BertForMaskedLM(config)
 
 
 def train(arch: str, seed: int, ids: np.ndarray, steps: int) -> PreTrainedModel:
@@ -115,7 +133,7 @@ def write_checkpoint(arch: str, seed: int, out: Path, steps: int) -> Training:
     entropy = unigram_entropy(held_out("validation"))
     training = Training(arch, seed, round(loss, 4), round(entropy, 4), steps, round(seconds, 1))
     model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    shutil.copytree(TOKENIZER, out, dirs_exist_ok=True)
     (out / TRAINING_FILE).write_text(json.dumps(asdict(training), indent=2) + "\n")
     return training
 

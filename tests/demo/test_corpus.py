@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_a_text_falls_into_the_same_part_whatever_else_there_is() -> None:
     texts = [f"This is the docstring of function number {i}." for i in range(400)]
     split = parts(texts)
     assert split == {part: [t for t in texts if part_of(t) == part] for part in ("train", *HELD_OUT_BUCKETS)}
-    assert sorted(sum(split.values(), [])) == sorted(texts)
+    assert sorted(chain.from_iterable(split.values())) == sorted(texts)
     assert {part: len(split[part]) / 400 for part in HELD_OUT_BUCKETS} == pytest.approx(
         {"calibration": 0.14, "validation": 0.14}, abs=0.05
     )

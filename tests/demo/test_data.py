@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from graphmerge.demo.corpus import HELD_OUT_TOKENS, SPECIALS, VOCABULARY
 from graphmerge.demo.data import (
@@ -130,5 +130,6 @@ def test_checkpoints_load_by_themselves(arch: str, auto: type) -> None:
 def test_all_checkpoints_hold_one_vocabulary() -> None:
     places = [TOKENIZER, *(folder(arch, seed) for arch in ARCHITECTURES for seed in SEEDS)]
     vocabularies = [PreTrainedTokenizerFast.from_pretrained(place).get_vocab() for place in places]
+    assert AutoTokenizer.from_pretrained(folder("bert", 1)).mask_token_id == MASK
     assert len(vocabularies[0]) == VOCABULARY
     assert all(one == other for one, other in combinations(vocabularies, 2))
