@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _merge(leaves: dict[int, Leaf], merged: dict[int, int], outer: int, inner: i
     a.over = tuple(x for x in a.over if x != inner)
     a.size *= b.size
     a.parts = (outer,) if fusable else (outer, inner)
+    if not fusable:  # its factors stay where they are, but have no units of their own
+        leaves[inner] = replace(b, size=1, over=(), parts=())
     for leaf in leaves.values():
         if inner in leaf.over:  # whatever was over one of the two was over both
             leaf.over = tuple(x for x in leaf.over if x != inner)
