@@ -26,10 +26,26 @@ def promote(value: Any) -> Any:
 
 class _Double(torch.fx.Interpreter):
     def run_node(self, n: torch.fx.Node) -> Any:
-        return _pytree.tree_map(promote, super().run_node(n))
+        result = _pytree.tree_map(promote, super().run_node(n))
+        return result.clone() if _casts(n) else result
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return target(*_pytree.tree_map(promote, args), **_pytree.tree_map(promote, kwargs))
+
+
+def _casts(node: torch.fx.Node) -> bool:
+    """A cast makes a copy; promoted it would not, and a write into its result would reach its argument."""
+    source = node.args[0] if node.op == "call_function" and node.args else None
+    before = source.meta.get("val") if isinstance(source, torch.fx.Node) else None
+    values = (before, node.meta.get("val"))
+    return all(isinstance(v, torch.Tensor) and v.is_floating_point() for v in values) and (
+        values[0].dtype != values[1].dtype
+    )
+
+
+def _writes(node: torch.fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
 
 
 def run_double(
@@ -42,15 +58,13 @@ def run_double(
         weights: every parameter and buffer under its traced name.
         inputs: the tensors of the example inputs, of the traced shapes.
     """
-    arguments = [
-        inputs[key.removeprefix("input:")] if key.startswith("input:") else weights[key]
-        for node in program.module.graph.nodes
-        if node.op == "placeholder"
-        for key in [program.placeholders[node.name]]
-    ]
+    keys = [program.placeholders[n.name] for n in program.module.graph.nodes if n.op == "placeholder"]
+    arguments = [inputs[k.removeprefix("input:")] if k.startswith("input:") else weights[k] for k in keys]
+    if any(_writes(node) for node in program.module.graph.nodes):  # into an argument, perhaps
+        arguments = [a.clone() for a in arguments]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)  # ops that draw at random draw alike in every run
-        results = _Double(program.module).run(*(a.clone() for a in arguments), enable_io_processing=False)
+        results = _Double(program.module).run(*arguments, enable_io_processing=False)
     return dict(zip(program.outputs, results))
 
 

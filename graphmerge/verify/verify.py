@@ -148,14 +148,12 @@ class _Trial:
         element = _moving(symmetry, groups, self.seed + seed + 1)
         given = {key: self.weights[name] for key, name in self.keys.items()}
         moved = element.apply(given)
-        weights = dict(self.weights)
+        weights: dict[str, torch.Tensor] = {}
         for key, name in self.keys.items():
-            if weights[name] is not self.weights[name] and not torch.equal(weights[name], moved[key]):
+            one = weights.setdefault(name, moved[key])
+            if one is not moved[key] and not torch.equal(one, moved[key]):
                 return float("inf")  # one tensor, moved differently under two of its names
-            if moved[key] is not self.weights[name]:
-                weights[name] = moved[key]
-        if any(not torch.equal(weights[name], moved[key]) for key, name in self.keys.items()):
-            return float("inf")
+        weights = self.weights | weights
         return change(self.before, run_double(self.program, weights, self.inputs))
 
     def best_break(self, group: str) -> float:
