@@ -55,7 +55,7 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     constants = {info.name: info.value for info in program.tensors.values() if info.kind == "constant"}
     nodes = live_nodes(program)
     used = {r.name for n in nodes for r in (*tensor_args(n), *n.outputs)} | set(program.inputs)
-    used |= set(program.outputs.values())
+    used |= {*program.outputs.values(), *program.decided}
     for info in program.tensors.values():
         if info.name in used or info.kind in ("parameter", "buffer"):
             system.tensors.setdefault(names[info.name], Tensor(names[info.name], info.shape, info.kind, info.value))
@@ -67,20 +67,24 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
                 raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
             if not prefix:
                 result.unknown.append(found)
-        system.equations += [_renamed(eq, names) for eq in derived.equations]
+        # a tensor without entries says nothing
+        system.equations += [_renamed(eq, names) for eq in derived.equations if 0 not in eq.sizes.values()]
     system.equations += [_renamed(eq, names) for eq in _boundary(program)]
     result.notes += [n for n in program.notes if n not in result.notes]
 
 
 def _boundary(program: Program) -> list[Equation]:
-    """Inputs and outputs are pinned, and so is what the forward pass writes in place."""
+    """Inputs and outputs are pinned, and so is what the forward pass writes in place and what Python code saw."""
     wanted = [(key, f"input {key.removeprefix('input:')}", "input") for key in program.inputs]
     wanted += [(tensor, f"output {name}", "output") for name, tensor in program.outputs.items()]
     wanted += [(tensor, f"written in place by {op}", "mutation") for tensor, op in program.written.items()]
+    wanted += [
+        (tensor, f"its values decide what is computed, by {op}", "value") for tensor, op in program.decided.items()
+    ]
     found = []
     for name, reason, kind in wanted:
         info = program.tensors.get(name)
-        if info is not None and info.shape:
+        if info is not None and info.shape and 0 not in info.shape:
             origin = Origin(kind, name, "", "", "pin")
             found.append(pin_tensor(Ref(name, info.shape), reason, origin))
     return found
@@ -107,8 +111,8 @@ def tensor_args(node: Node) -> list[Ref]:
 
 
 def live_nodes(program: Program) -> list[Node]:
-    """Nodes that an output needs, and those that only tie a parameter which no output reads."""
-    needed = _closure(program, set(program.outputs.values()))
+    """Nodes that an output or a decision needs, and those that only tie a parameter which no output reads."""
+    needed = _closure(program, {*program.outputs.values(), *program.decided})
     read = {r.name for n in program.nodes if n.name in needed for r in tensor_args(n)}
     idle = {i.name for i in program.tensors.values() if i.kind == "parameter" and i.name not in read}
     roots: set[str] = set()
@@ -124,9 +128,7 @@ def _closure(program: Program, tensors: set[str]) -> set[str]:
     """Names of the nodes that these tensors depend on."""
     wanted, needed = set(tensors), set()
     for node in reversed(program.nodes):
-        if any(r.name in wanted for r in node.outputs) or (
-            node.op.split(".")[1].endswith("_") and any(r.name in wanted for r in tensor_args(node)[:1])
-        ):
+        if any(r.name in wanted for r in node.outputs):
             needed.add(node.name)
             wanted |= {r.name for r in tensor_args(node)}
     return needed

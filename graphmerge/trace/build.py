@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphmerge.trace.capture import state_of
+from graphmerge.trace.capture import NEW_VALUE, state_of
+from graphmerge.trace.functional import functional, op_name, opaque_write
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
@@ -16,6 +17,8 @@ from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
 # only the shape of their argument counts
 SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+EMPTY_OPS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
+WRITE = "graphmerge.opaque_write.default"  # no rule: what it touches is pinned
 RANDOM_OPS = ("rand", "randn", "bernoulli", "multinomial", "normal", "randint", "randperm", "uniform", "exponential")
 
 
@@ -42,11 +45,11 @@ class _Builder:
         self.state = state_of(model)
         self.moving = moving_tensors(model)
         self.values: dict[torch.fx.Node, Any] = {}  # constants
-        self.renamed: dict[torch.fx.Node, torch.fx.Node] = {}  # an in-place op's argument -> its result
-        self.graph = graph
         holders = {n.name: names[n.name] for n in graph.graph.nodes if n.op == "placeholder"}
         self.program = Program({}, [], (), {}, graph, holders, example, list(notes))
-        for node in graph.graph.nodes:
+        self.graph, self.written = functional(graph)
+        self.assigned = {n.removeprefix(NEW_VALUE) for n in names.values() if n.startswith(NEW_VALUE)}
+        for node in self.graph.graph.nodes:
             getattr(self, f"_{node.op}")(node, names)
 
     # -- one method for each kind of fx node ---------------------------------------------------------------------
@@ -56,6 +59,11 @@ class _Builder:
         if key.startswith("input:"):
             self.program.inputs += (key,)
             self._tensor(key, shape, "activation")
+        elif node.name in self.written or key in self.assigned:
+            op = self.written.get(node.name)
+            self.program.written[key] = "an assignment" if op is None else str(op.target)
+            self.program.notes.append(f"the forward pass writes {key}: pinned")
+            self._tensor(key, shape, self.moving.get(key, "buffer"))
         elif key in self.moving:
             self._tensor(key, shape, self.moving[key])
         elif self.state[key].is_meta:  # a table without values: as good as an input
@@ -79,22 +87,23 @@ class _Builder:
             return
         if getattr(node.target, "__name__", "") in SWITCHES:
             return
-        sources = [self._current(n) for n in node.all_input_nodes]
-        if all(n in self.values for n in sources) and not self._is_random(node):
+        if op_name(node) in EMPTY_OPS:  # what was never written means nothing
+            self.values[node] = torch.zeros(node.meta["val"].shape, dtype=node.meta["val"].dtype)
+            self._constant(node)
+            return
+        if all(n in self.values for n in node.all_input_nodes) and not self._is_random(node):
             self._fold(node)
             return
-        if str(node.target).split(".")[1] in SHAPE_OPS:
+        if op_name(node) in SHAPE_OPS:
             self._fold_shape(node)
             return
         module, source = node.meta.get("graphmerge", ("", ""))
         outputs = self._outputs(node)
-        name = str(node.target)
+        name = str(node.target) if node.target is not opaque_write else WRITE
         args = tuple(self._plain(a) for a in node.args)
         kwargs = {k: self._plain(v) for k, v in node.kwargs.items()}
         self.program.nodes.append(Node(node.name, name, args, kwargs, outputs, module, source))
-        schema = getattr(node.target, "_schema", None)
-        if schema is not None and schema.is_mutable:
-            self._mutate(node, schema)
+        self.program.decided |= {self._ref(n).name: name for n in _deciding(node) if n not in self.values}
 
     def _output(self, node: torch.fx.Node, names: dict[str, str]) -> None:
         results = node.args[0]
@@ -102,6 +111,8 @@ class _Builder:
         for i, result in enumerate(results):
             assert isinstance(result, torch.fx.Node)
             self.program.outputs[names[f"output:{i}"]] = self._ref(result).name
+        for holder, result in self.written.items():
+            self.program.outputs[NEW_VALUE + names[holder]] = self._ref(result).name
 
     def _call_module(self, node: torch.fx.Node, _: dict[str, str]) -> None:
         raise AssertionError(f"a traced graph has no module calls: {node}")
@@ -112,13 +123,8 @@ class _Builder:
         array = None if value is None else to_numpy(value)
         self.program.tensors[name] = TensorInfo(name, shape, kind, array)
 
-    def _current(self, node: torch.fx.Node) -> torch.fx.Node:
-        while node in self.renamed:
-            node = self.renamed[node]
-        return node
-
     def _is_random(self, node: torch.fx.Node) -> bool:
-        return str(node.target).split(".")[1:2] != [] and _base_name(node) in RANDOM_OPS
+        return op_name(node).removesuffix("_").removesuffix("_like") in RANDOM_OPS
 
     def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
         value = node.meta.get("val")
@@ -144,7 +150,7 @@ class _Builder:
             node.meta["tensor"] = f"{source.name}.{index}"
 
     def _ref(self, node: torch.fx.Node) -> Ref:
-        name = self._current(node).meta["tensor"]
+        name = node.meta["tensor"]
         return Ref(name, self.program.tensors[name].shape)
 
     def _plain(self, value: Any) -> Any:
@@ -156,7 +162,7 @@ class _Builder:
 
     def _fold(self, node: torch.fx.Node) -> None:
         def value(argument: torch.fx.Node) -> Any:
-            held = self.values[self._current(argument)]
+            held = self.values[argument]
             return held.cpu() if isinstance(held, torch.Tensor) and not held.is_meta else held
 
         args = torch.fx.map_arg(node.args, value)
@@ -169,8 +175,6 @@ class _Builder:
         assert callable(node.target)
         with torch.no_grad():
             self.values[node] = node.target(*args, **kwargs)
-        if schema is not None and schema.is_mutable and isinstance(node.args[0], torch.fx.Node):
-            self.renamed[self._current(node.args[0])] = node
         self._constant(node)
 
     def _fold_shape(self, node: torch.fx.Node) -> None:
@@ -189,45 +193,16 @@ class _Builder:
             node.meta["tensor"] = node.name
             self._tensor(node.name, tuple(value.shape), "constant", value)
 
-    def _mutate(self, node: torch.fx.Node, schema: Any) -> None:
-        """``x.add_(y)``: later readers of x read the result. Views of x that are read later can't be followed."""
-        target = node.args[0]
-        assert isinstance(target, torch.fx.Node)
-        written = self._current(target)
-        self.renamed[written] = node
-        key = str(written.meta.get("tensor", ""))
-        if self.program.tensors.get(key) and self.program.tensors[key].kind == "buffer":
-            self.program.written[key] = str(node.target)
-        position = {n: i for i, n in enumerate(self.graph.graph.nodes)}
-        for alias in _aliases(written):
-            if any(position[u] > position[node] for u in alias.users):
-                self.program.notes.append(f"{node.target} writes into a view: {alias.name}")
-                self.program.written[alias.meta.get("tensor", alias.name)] = str(node.target)
 
-
-def _base_name(node: torch.fx.Node) -> str:
-    return str(node.target).split(".")[1].removesuffix("_").removesuffix("_like")
-
-
-def _aliases(node: torch.fx.Node) -> list[torch.fx.Node]:
-    """Nodes that may share storage with ``node``: its base through views, and all views of that base."""
-    base = node
-    while base.op == "call_function" and _is_view(base) and isinstance(base.args[0], torch.fx.Node):
-        base = base.args[0]
-    found, queue = [], [base]
-    while queue:
-        current = queue.pop()
-        if current is not node:
-            found.append(current)
-        queue += [u for u in current.users if u.op == "call_function" and _is_view(u) and u not in found]
-    return found
-
-
-def _is_view(node: torch.fx.Node) -> bool:
-    if node.target is operator.getitem:
-        return True
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and any(a.alias_info is not None and not a.alias_info.is_write for a in schema.arguments)
+def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:
+    """Arguments whose values Python code saw (``if x.sum() > 0``), or which decided the shape of the result."""
+    tags = getattr(node.target, "tags", ())
+    if torch.Tag.data_dependent_output in tags:
+        return node.all_input_nodes
+    if torch.Tag.dynamic_output_shape not in tags:
+        return []
+    masks = [n for n in node.all_input_nodes if n.meta["val"].dtype == torch.bool]
+    return masks if node.target is torch.ops.aten.index.Tensor else masks or node.all_input_nodes
 
 
 def to_numpy(value: torch.Tensor) -> np.ndarray:
@@ -237,17 +212,23 @@ def to_numpy(value: torch.Tensor) -> np.ndarray:
     return value.resolve_conj().resolve_neg().numpy()
 
 
+def _varies(tensor: torch.Tensor) -> bool:
+    return tensor.numel() == 0 or not bool((tensor == tensor.flatten()[0]).all()) or not bool(tensor.isfinite().all())
+
+
 def moving_tensors(model: torch.nn.Module) -> dict[str, str]:
     """Kind of each tensor that training changes: parameters, and buffers of modules that update them.
 
     Integer buffers and tables are constants whatever their flag; a persistent floating buffer moves if its module also
-    counts batches (running statistics), else it is a table.
+    counts batches (running statistics), or if all its entries are alike, so that it says nothing yet. Else it is a
+    table.
     """
     kinds = {name: "parameter" for name, _ in model.named_parameters()}
     for path, module in model.named_modules():
         for name, buffer in module.named_buffers(recurse=False):
             updated = any(n.startswith("num_batches") for n, _ in module.named_buffers(recurse=False))
-            persistent = name not in module._non_persistent_buffers_set
-            if updated and persistent and buffer is not None and buffer.is_floating_point():
+            if name in module._non_persistent_buffers_set or not buffer.is_floating_point():
+                continue
+            if updated or not (buffer.is_meta or _varies(buffer)):
                 kinds[f"{path}.{name}" if path else name] = "buffer"
     return kinds

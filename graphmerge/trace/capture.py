@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 
 from graphmerge.errors import TraceError
 from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.settings import traceable
 
 LIBRARY_FOLDERS = (os.path.dirname(torch.__file__), os.path.dirname(__file__))
+NEW_VALUE = "new value of "  # name of the output that a buffer written in the forward pass is
 Outputs = Callable[[Any], dict[str, torch.Tensor]]
 
 
@@ -37,13 +39,16 @@ def capture(
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), _no_cache(model), _quiet():
+        with torch.no_grad(), traceable(model), _quiet():
             try:
                 return *_trace(model, inputs, choose, fake=True), []
             except Exception as error:
                 if any(p.is_meta for p in model.parameters()):
                     raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
-                note = f"traced with real values, because fake tensors failed: {_first_line(error)}"
+                note = (
+                    "the forward pass depends on values: it was followed once, for these weights and inputs "
+                    f"({_first_line(error)})"
+                )
             try:
                 return *_trace(model, inputs, choose, fake=False), [note]
             except Exception as error:
@@ -77,22 +82,6 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@contextmanager
-def _no_cache(model: torch.nn.Module) -> Iterator[None]:
-    """Generation caches are outputs that nobody asked for; switch them off where a config has them."""
-    changed = []
-    for module in model.modules():
-        config: Any = getattr(module, "config", None)
-        if getattr(config, "use_cache", False) is True and config not in [c for c, _ in changed]:
-            changed.append((config, config.use_cache))
-            config.use_cache = False
-    try:
-        yield
-    finally:
-        for config, value in changed:
-            config.use_cache = value
-
-
 def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers under every one of their names, each once."""
     return dict(model.named_parameters()) | dict(model.named_buffers())
@@ -112,16 +101,25 @@ def _trace(
     names: dict[str, str] = {}
 
     def run(state: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        before = dict(state)
         with _locations(model):
             now = inputs.with_tensors(given)
             out = torch.func.functional_call(model, state, now.args, now.kwargs)
         chosen = choose(out)
+        # a buffer that the forward pass assigns anew is in ``state`` now: an output that nobody returns
+        chosen |= {NEW_VALUE + key: state[key] for key in before if state[key] is not before[key]}
         names.update({f"output:{i}": name for i, name in enumerate(chosen)})
         return list(chosen.values())
 
-    graph = make_fx(run, tracing_mode="fake" if fake else "real", pre_dispatch=True, _allow_non_fake_inputs=True)(
-        state, given
-    )
+    graph = make_fx(
+        run,
+        tracing_mode="fake" if fake else "real",
+        pre_dispatch=True,
+        _allow_non_fake_inputs=True,
+        _error_on_data_dependent_ops=fake,
+    )(state, given)
+    if any(isinstance(getattr(graph, str(n.target)), FakeTensor) for n in graph.graph.nodes if n.op == "get_attr"):
+        raise RuntimeError("a tensor left the trace, as x.data does")
     holders = [n for n in graph.graph.nodes if n.op == "placeholder"]
     keys = [*state, *(f"input:{k}" for k in given)]
     names.update({node.name: key for node, key in zip(holders, keys, strict=True)})

@@ -59,3 +59,4 @@ class Program:
     example: Inputs
     notes: list[str] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)  # buffers that the forward pass writes -> op
+    decided: dict[str, str] = field(default_factory=dict)  # tensors whose values Python code saw -> op that showed them

@@ -37,10 +37,10 @@ def _casts(node: torch.fx.Node) -> bool:
     """A cast makes a copy; promoted it would not, and a write into its result would reach its argument."""
     source = node.args[0] if node.op == "call_function" and node.args else None
     before = source.meta.get("val") if isinstance(source, torch.fx.Node) else None
-    values = (before, node.meta.get("val"))
-    return all(isinstance(v, torch.Tensor) and v.is_floating_point() for v in values) and (
-        values[0].dtype != values[1].dtype
-    )
+    after = node.meta.get("val")
+    if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):
+        return False
+    return before.is_floating_point() and after.is_floating_point() and before.dtype != after.dtype
 
 
 def _writes(node: torch.fx.Node) -> bool:
