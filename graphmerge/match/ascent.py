@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from graphmerge.match.family import Family, families, is_ready, places, solve_family
-from graphmerge.match.terms import Arrays, Term
+from graphmerge.match.terms import Arrays, Term, is_known
 
 GAIN = 1e-10  # a step must gain this share of the objective's bound, else it is rounding
 
@@ -36,6 +36,8 @@ class Ascent:
         while waiting:
             family = max(waiting, key=self._readiness) if any(self.coupled.values()) else waiting[0]
             waiting.remove(family)
+            if self._readiness(family) == 1:
+                self.stale.discard(family.root)
             self.arrays |= self._solved(family)
             progress(total - len(waiting), total)
 
@@ -73,7 +75,7 @@ class Ascent:
         changed = self.arrays | found
         gain = sum(t.value(changed) for t in touched) - sum(t.value(self.arrays) for t in touched)
         # what is solved is the objective with all else standing; a group that stands twice in a term may lose by it
-        if gain > GAIN * sum(t.bound() for t in touched):
+        if gain > GAIN * sum(t.bound for t in touched):
             self.arrays = changed
             self.stale |= self.coupled[family.root]
 
@@ -83,16 +85,21 @@ class Ascent:
     def _readiness(self, family: Family) -> float:
         """The share of a family's terms in which all else is solved."""
         found = [
-            (term.bound(), is_ready(term, together, self.arrays)) for term, _, together in places(family, self.terms)
+            (term.bound, self._is_ready(term, together, family)) for term, _, together in places(family, self.terms)
         ]
         return sum(bound for bound, ready in found if ready) / (sum(bound for bound, _ in found) or 1)
+
+    def _is_ready(self, term: Term, together: list[int], family: Family) -> bool:
+        """Whether all that stands beside the family is solved."""
+        beside = [s for s in together if term.slots[s].group not in family.members]
+        return is_known(term, beside, self.arrays) and is_ready(term, together, self.arrays)
 
     def _partners(self, family: Family) -> set[str]:
         """Roots of the families that share a term with this one; its own if it stands in a term twice."""
         found = set()
         for term, _, together in places(family, self.terms):
-            outside = {term.slots[s].group for s in range(len(term.slots)) if s not in together}
-            found |= {other.root for other in self.families.values() if outside & set(other.members)}
+            beside = {s.group for k, s in enumerate(term.slots) if k not in together or s.group not in family.members}
+            found |= {other.root for other in self.families.values() if beside & set(other.members)}
         return found
 
 

@@ -59,7 +59,7 @@ class Solver:
         terms = [t for t in self.terms if part & t.groups]
         unsolved = {**self.identity, **dict.fromkeys(part)}
         first = self._run(Ascent(terms, part, unsolved))
-        bound = sum(t.bound() for t in terms)
+        bound = sum(t.bound for t in terms)
         if len(first[1]) == 1 or first[1][-1] >= AT_BOUND * bound:
             return first
         second = self._run(Ascent(terms, part, self.identity))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -62,6 +63,7 @@ class WeightTerm:
         settled = self.settle((), arrays)
         return float((settled.a * settled.b).sum(dtype=torch.float64))
 
+    @cached_property
     def bound(self) -> float:
         """No permutation is worth more (Cauchy and Schwarz)."""
         x, y = (float(t.square().sum(dtype=torch.float64)) for t in (self.a, self.b))
@@ -111,6 +113,7 @@ class Similarity:
         """What the term is worth under ``arrays``."""
         return float(self.settle((), arrays).t)
 
+    @cached_property
     def bound(self) -> float:
         """No permutation is worth more."""
         size = self.t.size and int(self.t.size**0.5)
@@ -152,7 +155,7 @@ def _take(b: torch.Tensor, array: np.ndarray, over: tuple[int, ...], slot: int) 
 
 
 def _lined_up(array: np.ndarray, dims: tuple[int, ...], ndim: int) -> np.ndarray:
-    """``array``, whose axes are the dimensions ``dims`` of a tensor with ``ndim`` of them, made to broadcast with it."""
+    """``array``, whose axes are the dimensions ``dims`` of a tensor with ``ndim``, made to broadcast with that."""
     increasing = np.argsort(dims)
     sizes = [1] * ndim
     for dim, size in zip(dims, array.shape):
