@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from graphmerge.symmetry import Axis, Block, Group, Move, Part, Permutations, Pin, Run, Symmetry, members_of
 
 PINNED = "pinned"
+LARGEST = 2000  # entries of a tensor, so that the slow reference stays quick
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def symmetries(draw: st.DrawFn) -> Symmetry:
     layout, shapes = {}, {}
     for number in range(draw(st.integers(1, 3))):
         axes = draw(st.one_of(st.lists(_axis(groups, sizes), min_size=1, max_size=2), _spread(groups, sizes)))
+        if math.prod(length for length, _ in axes) > LARGEST:
+            continue
         blocks = [_block(parts, groups) for parts in itertools.product(*(segments for _, segments in axes))]
         if moving := tuple(b for b in blocks if b.moves):
             layout[f"layers.{number}.weight"] = moving
