@@ -180,12 +180,22 @@ class Leaves:
             self._pin_lost_units(instance, first_at)
 
     def _pin_lost_units(self, instance: Instance, first_at: dict[LetterKey, int]) -> None:
-        """A unit that some term with its letter lacks must not coarsen: pinning one unit costs nothing."""
-        for term, letters in zip(self.system.equations[instance.equation].terms, instance.letters):
+        """A unit that a term does not spell, though it stands in the term's box, must not coarsen.
+
+        It is singled out by the op without being named: pinning one unit costs nothing.
+        """
+        reason = ("a single unit", instance.equation)
+        for term, number, letters in zip(
+            self.system.equations[instance.equation].terms, instance.boxes, instance.letters
+        ):
+            box = self.boxes[number]
+            for dim, key in enumerate(letters):
+                if key is None and term.axes[box.axes[dim]]:
+                    self.pins.setdefault(box.first + dim, reason)
             spoken = {letter_of(item) for axis in term.axes for item in axis}
             for key, occurrence in first_at.items():
                 if key[0] in spoken and key not in letters and self.size(occurrence) == 1:
-                    self.pins.setdefault(occurrence, ("a single unit", instance.equation))
+                    self.pins.setdefault(occurrence, reason)
 
     def _instances(self, number: int, eq: Equation) -> Iterator[Instance]:
         nodes = self.letter_nodes[number]
