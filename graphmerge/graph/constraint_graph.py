@@ -17,7 +17,7 @@ from graphmerge.graph.layout import groups_of, layout_of, pins_of
 from graphmerge.graph.names import name_leaves
 from graphmerge.graph.roles import Flow
 from graphmerge.graph.storage import canonical_names, storage_equations
-from graphmerge.graph.system import Unknown, assemble
+from graphmerge.graph.system import COPY, Unknown, assemble, original
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import state_of
 from graphmerge.trace.inputs import Inputs, default_inputs
@@ -88,7 +88,7 @@ class ConstraintGraph:
         """
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(model=self.model)
         for tensor in self.system.tensors.values():
-            if tensor.kind != "virtual" and not tensor.name.startswith("trace"):
+            if tensor.kind != "virtual" and COPY not in tensor.name and not tensor.name.startswith("trace"):
                 graph.add_node(tensor.name, kind=tensor.kind, shape=tensor.shape)
         for key, tensor in self.keys.items():
             if key != tensor and tensor in graph:
@@ -98,6 +98,7 @@ class ConstraintGraph:
         flow = self.flow
         for number, eq in enumerate(self.system.equations):
             for source, target in self._ends(eq, flow.outputs[number]):
+                source, target = original(source), original(target)
                 if source in graph and target in graph:
                     graph.add_edge(source, target, **self._facts(eq, flow.operands(number)))
         return graph

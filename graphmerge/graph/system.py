@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from graphmerge.algebra import Equation, Origin, System, Tensor
 from graphmerge.errors import UnknownOp
 from graphmerge.rules import derive, pin_tensor
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
+
+COPY = "@"  # between the name of a constant and the number of the equation that reads this copy of it
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
                 raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
             if not prefix:
                 result.unknown.append(found)
-        # a tensor without entries says nothing
-        system.equations += [_renamed(eq, names) for eq in derived.equations if 0 not in eq.sizes.values()]
+        for eq in derived.equations:
+            if 0 not in eq.sizes.values():  # a tensor without entries says nothing
+                system.equations.append(_renamed(eq, names | _copies(eq, system, names, len(system.equations))))
     system.equations += [_renamed(eq, names) for eq in _boundary(program)]
     result.notes += [n for n in program.notes if n not in result.notes]
 
@@ -90,11 +93,25 @@ def _boundary(program: Program) -> list[Equation]:
     return found
 
 
-def _renamed(eq: Equation, names: dict[str, str]) -> Equation:
+def _copies(eq: Equation, system: System, names: Mapping[str, str], number: int) -> dict[str, str]:
+    """A copy of each constant for this equation alone: along an axis where it does not vary it ties no two readers."""
+    copies = {}
+    for name in dict.fromkeys(t.tensor for t in eq.terms if t.tensor is not None):
+        tensor = system.tensors[names[name]]
+        if tensor.kind == "constant":
+            copies[name] = f"{tensor.name}{COPY}{number}"
+            system.add(replace(tensor, name=copies[name]))
+    return copies
+
+
+def original(tensor: str) -> str:
+    """The tensor that a name in the system stands for: of a constant's copy, the constant."""
+    return tensor.partition(COPY)[0]
+
+
+def _renamed(eq: Equation, names: Mapping[str, str]) -> Equation:
     if all(t.tensor is None or names[t.tensor] == t.tensor for t in eq.terms):
         return eq
-    from dataclasses import replace
-
     terms = tuple(t if t.tensor is None else replace(t, tensor=names[t.tensor]) for t in eq.terms)
     return replace(eq, terms=terms)
 
