@@ -1,5 +1,7 @@
 """Permutation symmetries of traced Transformers: derive, prove, match, merge, measure."""
 
+__version__ = "0.1.0"  # before the imports: saved files name it
+
 from graphmerge.errors import (
     ArchitectureMismatch,
     GraphMergeError,
@@ -9,18 +11,24 @@ from graphmerge.errors import (
     TraceError,
     UnknownOp,
 )
+from graphmerge.evaluate import Curve, Evaluation, barrier, evaluate
 from graphmerge.graph import ConstraintGraph, trace
+from graphmerge.match import Match, match
+from graphmerge.merge import merge
+from graphmerge.spec import load_spec
 from graphmerge.symmetry import Axis, Group, Permutations, Pin, Symmetry
-
-__version__ = "0.1.0"
+from graphmerge.verify import Verification, verify
 
 __all__ = [
     "ArchitectureMismatch",
     "Axis",
     "ConstraintGraph",
+    "Curve",
+    "Evaluation",
     "GraphMergeError",
     "Group",
     "InputError",
+    "Match",
     "NotEquivariant",
     "Permutations",
     "Pin",
@@ -28,5 +36,12 @@ __all__ = [
     "Symmetry",
     "TraceError",
     "UnknownOp",
+    "Verification",
+    "barrier",
+    "evaluate",
+    "load_spec",
+    "match",
+    "merge",
     "trace",
+    "verify",
 ]
