@@ -58,6 +58,7 @@ def count(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...] 
     every, axes = colour(whole), colour(told)
     most, order = log_order(every), log_order(axes)
     slices: tuple[str, ...] = ()
+    # parameter entries were made first, and are the same nodes in both graphs
     if most - order > 1e-9:
         before, after = orbits(axes), orbits(every)
         moved = {name for n in after if before[n] != after[n] for name in whole.entries[n]}

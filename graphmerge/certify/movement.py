@@ -12,12 +12,18 @@ from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.scalars import VIEWS, Scalars, ids_of, like, nodes_of, unrolls
 
 ALL_ENTRIES: Final = (
-    "alias as_strided channel_shuffle clone detach diagonal expand flip lift_fresh permute pixel_shuffle "
-    "pixel_unshuffle repeat _reshape_alias roll squeeze t transpose unfold unsqueeze view _unsafe_view"
-).split()
+    "_reshape_alias", "_unsafe_view", "alias", "as_strided", "channel_shuffle", "clone", "detach", "diagonal", "expand",
+    "flip", "lift_fresh", "permute", "pixel_shuffle", "pixel_unshuffle", "repeat", "roll", "squeeze", "t", "transpose",
+    "unfold", "unsqueeze", "view",
+)  # fmt: skip
 FACTORIES: Final = (
-    "empty_like full_like new_empty new_empty_strided new_full new_ones new_zeros ones_like zeros_like"
-).split()
+    "empty_like", "full_like", "new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros", "ones_like",
+    "zeros_like",
+)  # fmt: skip
+BY_ACTIVATIONS: Final = (
+    "_local_scalar_dense", "argmax", "argmin", "argsort", "bincount", "bucketize", "masked_select", "multinomial",
+    "nonzero", "searchsorted", "sort", "topk",
+)  # fmt: skip
 
 
 @unrolls(ALL_ENTRIES, VIEWS)
@@ -29,21 +35,20 @@ def move(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
 @unrolls(["select", "slice", "split", "split_with_sizes", "unbind"], VIEWS)
 def cut(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Any:
     """Slices: views as well; where the graph tells slices apart, each says which units of the axis it has."""
-    given = {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
-    axis = given.get("dim", 0) % source.dim()
+    axis = _by_name(func, args, kwargs).get("dim", 0) % source.dim()
 
-    def piece(ids: torch.Tensor, units: torch.Tensor) -> Scalars:
-        cuts = (*source.cuts, *_cut(source, axis, units.unique().tolist()))
-        return Scalars(source.nodes, ids, source.dtype, cuts)
+    def piece(ids: torch.Tensor, positions: torch.Tensor) -> Scalars:
+        units = tuple(positions.unique().tolist())
+        told = source.nodes.tell_slices and len(units) < source.shape[axis]
+        return Scalars(source.nodes, ids, source.dtype, (*source.cuts, ("cut", axis, units)) if told else source.cuts)
 
-    return _pytree.tree_map(piece, func(source.ids, *args, **kwargs), func(_positions(source, axis), *args, **kwargs))
+    pieces, positions = func(source.ids, *args, **kwargs), func(_positions(source, axis), *args, **kwargs)
+    return _pytree.tree_map(piece, pieces, positions)
 
 
-def _cut(source: Scalars, axis: int, units: list[int]) -> list[tuple[str, int, tuple[int, ...]]]:
-    """What marks these units of an axis: nothing if they are all, or if slices are not told apart."""
-    if not source.nodes.tell_slices or len(units) == source.shape[axis]:
-        return []
-    return [("cut", axis, tuple(units))]
+def _by_name(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments after the first, by their names."""
+    return {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
 
 
 def _positions(source: torch.Tensor, axis: int) -> torch.Tensor:
@@ -53,25 +58,25 @@ def _positions(source: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 @unrolls(["embedding"])
-def embedding(func: Any, table: Any, rows: Any, *_: Any, **__: Any) -> Scalars:
-    """Rows of a table. Which row means what is fixed from outside, so that the rows are always told apart."""
+def embedding(func: Any, table: Any, rows: Any, *_: Any) -> Scalars:
+    """Rows of a table. Which row means what is fixed from outside, so that rows are always told apart."""
     source = _fixed_places(func, table, rows)
     return _marked(source, lambda t: func(t, rows), [0])
 
 
 @unrolls(["gather", "index_select"])
-def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -> Scalars:
+def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -> Any:
     """Chosen units of one axis; a run of them is a slice."""
     source = _fixed_places(func, source, units)
     choice = (units % source.shape[axis]).tolist() if units.dim() == 1 else []
     if choice and choice == list(range(choice[0], choice[-1] + 1)):
-        return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1)  # pyright: ignore[reportReturnType]
+        return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1)
     return _told(source, lambda t: func(t, axis, units, **kwargs), [axis % source.dim()])
 
 
 @unrolls(["index"])
-def choose(func: Any, source: Any, units: Sequence[Any]) -> Scalars:
-    """Chosen units of some axes, each by numbers or by a mask (which may run over several axes)."""
+def choose(func: Any, source: Any, units: Sequence[Any]) -> Any:
+    """Chosen units of some axes, each by numbers or by a mask, which may run over several axes."""
     source = _fixed_places(func, source, *units)
     axes: list[int] = []
     axis = 0
@@ -79,14 +84,16 @@ def choose(func: Any, source: Any, units: Sequence[Any]) -> Scalars:
         width = chosen.dim() if chosen is not None and chosen.dtype in (torch.bool, torch.uint8) else 1
         axes += range(axis, axis + width) if chosen is not None else ()
         axis += width
-    if len(axes) == 1 and units[axes[0]].dim() == 1 and units[axes[0]].dtype == torch.int64:
-        return choose_along(torch.ops.aten.index_select.default, source, axes[0], units[axes[0]])
+    only = units[axes[0]] if len(axes) == 1 else None
+    if only is not None and only.dim() == 1 and only.dtype == torch.int64:
+        return choose_along(torch.ops.aten.index_select.default, source, axes[0], only % source.shape[axes[0]])
     return _told(source, lambda t: func(t, units), axes)
 
 
 def _fixed_places(func: Any, source: Any, *places: Any) -> Scalars:
-    if not isinstance(source, Scalars) or any(isinstance(p, Scalars) for p in places):
-        raise CertifyError(f"{func} chooses by what the model computes; that cannot be unrolled")
+    """``source``, if the places do not depend on activations."""
+    if any(isinstance(p, Scalars) for p in places):
+        route(func)
     return source
 
 
@@ -105,6 +112,12 @@ def _marked(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], ax
         for n, place in zip(ids.flatten().tolist(), places)
     ]
     return Scalars(nodes, torch.tensor(seen, dtype=torch.int64).reshape(ids.shape), source.dtype)
+
+
+@unrolls(BY_ACTIVATIONS)
+def route(func: Any, *args: Any, **kwargs: Any) -> None:
+    """What goes where, or which op runs, depends on the numbers."""
+    raise CertifyError(f"{func} lets activations decide what is computed; such a model cannot be unrolled")
 
 
 @unrolls(["cat", "stack"])
@@ -129,14 +142,14 @@ def triangle(func: Any, source: Scalars, diagonal: int = 0) -> Scalars:
 
 @unrolls(FACTORIES, VIEWS)
 def factory(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
-    """A new tensor of constants that activations may be written into."""
-    made = func(torch.empty(source.shape, dtype=source.dtype), *args, **kwargs)
+    """A new tensor of constants, which activations may be written into."""
+    made = func(torch.zeros(source.shape, dtype=source.dtype), *args, **kwargs)
     return Scalars(source.nodes, source.nodes.constants(made), made.dtype)
 
 
 @unrolls(["copy", "fill"])
 def overwrite(func: Any, target: torch.Tensor, source: Any, *_: Any) -> Scalars:
-    """All entries anew (what writing in place comes to)."""
+    """All entries anew: what writing in place comes to."""
     nodes = nodes_of(target, source)
     return Scalars(nodes, ids_of(nodes, source).expand(target.shape).clone(), target.dtype)
 
@@ -144,8 +157,9 @@ def overwrite(func: Any, target: torch.Tensor, source: Any, *_: Any) -> Scalars:
 @unrolls(["index_put"])
 def put(func: Any, target: Any, units: Sequence[Any], values: Any, accumulate: bool = False) -> Scalars:
     """Some entries anew, at fixed places."""
-    if accumulate or any(isinstance(u, Scalars) for u in units):
-        raise CertifyError(f"{func} adds up at places, or at places that the model computes; that cannot be unrolled")
+    _fixed_places(func, target, *units)
+    if accumulate:
+        raise CertifyError(f"{func} adds up at places; that cannot be unrolled")
     nodes = nodes_of(target, values)
     return Scalars(nodes, func(ids_of(nodes, target), units, ids_of(nodes, values)), target.dtype)
 
@@ -153,11 +167,12 @@ def put(func: Any, target: Any, units: Sequence[Any], values: Any, accumulate: b
 @unrolls(["scatter", "select_scatter", "slice_scatter"])
 def place(func: Any, target: Any, *args: Any, **kwargs: Any) -> Scalars:
     """Another tensor's entries in some places of this one."""
-    nodes = nodes_of(target, args)
-    given = {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
-    if isinstance(given.get("index"), Scalars) or "reduce" in given:
-        raise CertifyError(f"{func} writes to places that the model computes, or adds up; that cannot be unrolled")
-    given = {k: ids_of(nodes, v) if k in ("src", "value") else v for k, v in given.items()}
-    if "value" in given:
-        given["value"] = int(given["value"])
+    nodes, given = nodes_of(target, args), _by_name(func, args, kwargs)
+    _fixed_places(func, target, given.get("index"))
+    if "reduce" in given:
+        raise CertifyError(f"{func} adds up at places; that cannot be unrolled")
+    if "src" in given:
+        given["src"] = ids_of(nodes, given["src"])
+    else:
+        given["value"] = nodes.constant(given["value"])
     return Scalars(nodes, func(ids_of(nodes, target), **given), target.dtype)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
 import torch
-from torch._decomp import core_aten_decompositions
+from torch._decomp import decomposition_table
 from torch.utils import _pytree
 
 from graphmerge.certify.errors import CertifyError
@@ -16,7 +16,7 @@ Handler = Callable[..., Any]
 # By the name of an ATen op: what it does to nodes. ``VIEWS`` may share memory, the others give new tensors.
 HANDLERS: Final[dict[str, Handler]] = {}
 VIEWS: Final[dict[str, Handler]] = {}
-DECOMPOSITIONS: Final = core_aten_decompositions()
+DECOMPOSITIONS: Final = decomposition_table
 
 
 class Scalars(torch.Tensor):
@@ -30,7 +30,7 @@ class Scalars(torch.Tensor):
     nodes: Nodes
     ids: torch.Tensor
     cuts: tuple[Hashable, ...]
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore[reportAssignmentType]
 
     @staticmethod
     def __new__(cls, nodes: Nodes, ids: torch.Tensor, dtype: torch.dtype, cuts: tuple[Hashable, ...] = ()) -> Scalars:
@@ -96,7 +96,7 @@ def _write(name: str, func: Any, args: Any, kwargs: Any) -> Any:
         raise CertifyError(f"{name} writes into a tensor in a way that cannot be unrolled; write the model without it")
     target = args[0]
     if not isinstance(target, Scalars):
-        raise CertifyError(f"{name} writes activations into a constant tensor; make it with zeros_like or new_zeros")
+        raise CertifyError(f"{name} writes activations into a constant tensor, which cannot be unrolled")
     target.ids.copy_(ids_of(target.nodes, functional(*args, **kwargs)))
     return target
 
@@ -124,6 +124,11 @@ def ids_of(nodes: Nodes, value: Any) -> torch.Tensor:
     if isinstance(value, Scalars):
         return value.entries()
     return nodes.constants(value if isinstance(value, torch.Tensor) else torch.tensor(value))
+
+
+def tensor_of(nodes: Nodes, ids: list[int], shaped: torch.Tensor) -> Scalars:
+    """The nodes ``ids`` in the shape and dtype of another tensor."""
+    return Scalars(nodes, torch.tensor(ids, dtype=torch.int64).reshape(shaped.shape), shaped.dtype)
 
 
 def like(func: Any, *args: Any, **kwargs: Any) -> Any:

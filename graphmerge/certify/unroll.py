@@ -6,16 +6,22 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 # Registers what they unroll.
 from graphmerge.certify import contraction, elementwise, formulas, movement  # noqa: F401
 from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.nodes import Nodes
-from graphmerge.certify.scalars import Scalars
+from graphmerge.certify.scalars import Scalars, tensor_of
+
+FRESH: Final = (
+    "empty", "empty_like", "full", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones", "ones_like",
+    "zeros", "zeros_like",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,10 @@ class Unrolled:
 def unroll(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...], tell_slices: bool) -> Unrolled:
     """Run the model once on symbols, in eval mode, without a cache."""
     nodes = Nodes(tell_slices)
-    model = copy.deepcopy(model).eval()
+    model = copy.deepcopy(model, {id(p): p for p in model.parameters()}).eval()  # a copy of storages would part views
     symbols, entries = _symbols(nodes, model)
     args, kwargs = _inputs(nodes, example_inputs)
-    with torch.no_grad(), _plain(model):
+    with torch.no_grad(), _plain(model), _Writable(nodes):
         returned = torch.func.functional_call(model, symbols, args, kwargs, tie_weights=False)
     found: dict[int, tuple[int, ...]] = {}
     place = 0
@@ -41,22 +47,27 @@ def unroll(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...]
         for node in tensor.entries().flatten().tolist() if isinstance(tensor, Scalars) else ():
             found[node] = (*found.get(node, ()), place)
             place += 1
-    if not found:
+    if not found.keys() - nodes.values.keys():
         raise CertifyError("no output depends on a parameter; name the outputs with outputs=(...)")
     return Unrolled(nodes, found, entries)
 
 
 def _symbols(nodes: Nodes, model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[int, tuple[str, ...]]]:
-    """Every parameter and moving buffer as symbols. A symbol is a place in a storage, so shared ones are one."""
+    """Every parameter and moving buffer as symbols.
+
+    A symbol is a place in a storage (which is called after the first tensor in it), so shared entries are one.
+    """
     symbols: dict[str, torch.Tensor] = {}
     entries: dict[int, tuple[str, ...]] = {}
+    storages: dict[int, str] = {}
     for name, tensor in _moving(model):
         storage = tensor.untyped_storage()
+        first = storages.setdefault(storage._cdata, name)
         size = storage.nbytes() // tensor.element_size()
-        whole = torch.tensor([nodes.symbol((storage._cdata, n)) for n in range(size)], dtype=torch.int64)
-        ids = whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).clone()
-        symbols[name] = Scalars(nodes, ids, tensor.dtype)
-        for node in ids.flatten().tolist():
+        places = torch.arange(size).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        ids = [nodes.symbol((first, n)) for n in places.flatten().tolist()]
+        symbols[name] = tensor_of(nodes, ids, tensor)
+        for node in ids:
             entries[node] = (*entries.get(node, ()), name)
     return symbols, entries
 
@@ -84,9 +95,24 @@ def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         ids = [nodes.symbol(("input", _pytree.keystr(path), n)) for n in range(value.numel())]
-        return Scalars(nodes, torch.tensor(ids, dtype=torch.int64).reshape(value.shape), value.dtype)
+        return tensor_of(nodes, ids, value)
 
     return _pytree.tree_map_with_path(given, (args, kwargs))
+
+
+class _Writable(TorchDispatchMode):
+    """Fresh floating tensors are nodes from the start, so that activations can be written into them."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        super().__init__()
+        self.nodes = nodes
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        name = func._schema.name.removeprefix("aten::")
+        if name in FRESH and not isinstance(made, Scalars) and made.is_floating_point():
+            return Scalars(self.nodes, self.nodes.constants(made), made.dtype)
+        return made
 
 
 @contextmanager

@@ -1,0 +1,54 @@
+"""What a scalar graph is worth on numbers: one scalar operation at a time, in double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from graphmerge.certify.nodes import REDUCERS, Nodes
+from graphmerge.certify.unroll import unroll
+
+
+def outputs_of(model: torch.nn.Module, inputs: Any, names: tuple[str, ...], tell_slices: bool) -> torch.Tensor:
+    """The outputs, one after the other, as the unrolled graph computes them from the model's weights."""
+    unrolled = unroll(model, inputs, names, tell_slices)
+    state = dict(model.named_parameters()) | dict(model.named_buffers())
+    given = {f"[1]['{k}']": v for k, v in inputs.items()} if isinstance(inputs, dict) else {"[0][0]": inputs}
+    values: list[Any] = []
+    for node in range(len(unrolled.nodes)):
+        values.append(_value(unrolled.nodes, node, values, state, given))
+    places = {place: node for node, where in unrolled.outputs.items() for place in where}
+    return torch.stack([torch.as_tensor(values[places[n]]).double() for n in range(len(places))])
+
+
+def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Tensor], given: dict[str, Any]) -> Any:
+    op: Any = nodes.ops[node]
+    if node in nodes.values:
+        constant = nodes.values[node]
+        return torch.tensor(constant, dtype=torch.complex128 if isinstance(constant, complex) else torch.float64)
+    if op[0] == "symbol":
+        kind, name, *place = op[1] if op[1][0] == "input" else ("state", *op[1])
+        source = given[name] if kind == "input" else state[name].detach()
+        return source.as_strided((1,), (1,), place[0])[0].double()
+    children = [values[c] for c in nodes.children[node]]
+    if op[0] in ("cut", "at"):
+        return children[0]
+    if op[0] == "to":
+        return children[0].to(getattr(torch, op[1].removeprefix("torch.")))
+    if op in REDUCERS:
+        return torch.as_tensor(REDUCERS[op](children))
+    if op == "where":
+        return torch.where(children[0].bool(), children[1], children[2])
+    if op in ("real", "imag"):
+        return getattr(children[0], op)
+    return _elementwise(op, [nodes.values.get(c, v) for c, v in zip(nodes.children[node], children)], children[0])
+
+
+def _elementwise(op: Any, arguments: list[Any], first: torch.Tensor) -> torch.Tensor:
+    """The op itself; constants after the first argument are plain numbers, as ATen likes them."""
+    name, keywords, settings = (op, (), [None] * len(arguments)) if isinstance(op, str) else op
+    rest = iter([first, *arguments[1:]])
+    given = [next(rest) if s is None else (None if s == "None" else s) for s in settings]
+    positional = len(settings) - len(keywords)
+    return getattr(torch.ops.aten, name)(*given[:positional], **dict(zip(keywords, given[positional:])))

@@ -1,0 +1,261 @@
+"""Counts of models small enough to count by hand."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from graphmerge.certify import CertifyError, count
+from graphmerge.errors import GraphMergeError
+
+IDS = torch.tensor([[1, 2]])
+
+
+def ln(*sizes: int) -> float:
+    """``Σ ln n!``"""
+    return sum(math.lgamma(n + 1) for n in sizes)
+
+
+def order(model: nn.Module, inputs: torch.Tensor) -> float:
+    """The log-order, with nothing counted apart."""
+    found = count(model, inputs)
+    assert (found.slices_log_order, found.slices) == (0, ())
+    return found.log_order
+
+
+class Residual(nn.Module):
+    """``head(x + f(x) + g(f(x)) ...)`` on an embedding."""
+
+    def __init__(self, *layers: nn.Module, width: int = 3) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(4, width)
+        self.layers = nn.ModuleList(layers)
+        self.head = nn.Linear(width, 4, bias=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.head(x)
+
+
+class Attention(nn.Module):
+    """Heads of which each has its own queries, keys and values."""
+
+    def __init__(self, width: int, heads: int, qk: int, v: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q, self.k = nn.Linear(width, heads * qk), nn.Linear(width, heads * qk)
+        self.v, self.out = nn.Linear(width, heads * v), nn.Linear(heads * v, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.q, self.k, self.v))
+        return self.out(((q @ k.mT).softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+
+class Gated(nn.Module):
+    """Gate and value from one projection."""
+
+    def __init__(self, width: int, wide: int, act: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.both, self.out = nn.Linear(width, 2 * wide), nn.Linear(wide, width)
+        self.act = act
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate, value = self.both(x).chunk(2, -1)
+        return self.out(self.act(gate) * value)
+
+
+def mlp(width: int, wide: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width))
+
+
+@pytest.mark.parametrize("wide", [1, 2, 5])
+def test_hidden_units(wide: int) -> None:
+    assert order(mlp(2, wide), torch.rand(1, 2)) == pytest.approx(ln(wide))
+
+
+def test_two_hidden_layers() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    assert order(model, torch.rand(1, 2)) == pytest.approx(ln(3, 4))
+
+
+def test_residual_is_one_group() -> None:
+    assert order(Residual(mlp(3, 4)), IDS) == pytest.approx(ln(3, 4))
+
+
+def test_one_head() -> None:
+    assert order(Residual(Attention(3, 1, 4, 2)), IDS) == pytest.approx(ln(3, 4, 2))
+
+
+def test_heads_are_wreathed() -> None:
+    assert order(Residual(Attention(3, 3, 2, 3)), IDS) == pytest.approx(ln(3, 3) + 3 * ln(2, 3))
+
+
+def test_sharing_decides() -> None:
+    layer = mlp(3, 4)
+    assert order(Residual(layer, layer), IDS) == pytest.approx(ln(3, 4))
+    assert order(Residual(mlp(3, 4), mlp(3, 4)), IDS) == pytest.approx(ln(3, 4, 4))
+    mixed = Residual(mlp(3, 3), mlp(3, 3))
+    assert order(mixed, IDS) == pytest.approx(ln(3, 3, 3))
+    mixed.layers[0][0].weight = mixed.layers[1][
+        2
+    ].weight  # (hidden, residual) of one is (residual, hidden) of the other
+    assert order(mixed, IDS) == pytest.approx(ln(3))
+
+
+def test_views_of_one_storage_are_one_tensor() -> None:
+    up, down = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+    model = Residual(nn.Sequential(up, nn.GELU(), down))
+    assert order(model, IDS) == pytest.approx(ln(3, 3))
+    down.weight.data = up.weight.data.t()  # two parameters, one storage: (hidden, residual) and (residual, hidden)
+    assert order(model, IDS) == pytest.approx(ln(3, 3))
+    down.weight.data = up.weight.data  # hidden is residual
+    assert order(model, IDS) == pytest.approx(ln(3))
+
+
+def test_fused_gate() -> None:
+    assert order(Residual(Gated(3, 4, torch.nn.functional.silu)), IDS) == pytest.approx(ln(3, 4))
+
+
+def test_branches_of_a_bilinear_gate_are_counted_apart() -> None:
+    found = count(Residual(Gated(3, 4, lambda x: x)), IDS)
+    assert found.log_order == pytest.approx(ln(3, 4))
+    assert found.slices_log_order == pytest.approx(4 * math.log(2))
+    assert found.slices == ("layers.0.both.weight", "layers.0.both.bias")
+
+
+def test_rows_of_a_look_up_stay() -> None:
+    """Without positions the two tokens could trade places; an embedding's rows are fixed."""
+
+    class Pooled(Residual):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return super().forward(ids).mean(1)
+
+    assert order(Pooled(mlp(3, 2)), IDS) == pytest.approx(ln(3, 2))
+
+
+def test_sums_are_not_reassociated_but_operands_trade_places() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            a, b, c = self.w
+            return x * (a + b + c)
+
+    found = count(Sum(), torch.ones(1))
+    assert found.log_order == 0
+    assert found.slices_log_order == pytest.approx(math.log(2))  # a and b
+    assert order(nn.Linear(1, 3), torch.ones(1)) == 0
+
+
+def test_an_argument_that_counts_twice_is_another() -> None:
+    class Twice(nn.Module):
+        def __init__(self, first: float, second: float) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(2))
+            self.register_buffer("twice", torch.tensor([0, 1, 1]))
+            self.factors = (first, second)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.cat([self.w * f for f in self.factors]).sum()
+
+    assert order(Twice(1, 2), torch.ones(1)) == pytest.approx(math.log(2))
+
+    class Uneven(Twice):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.w.repeat(2)[:3].sum()
+
+    assert count(Uneven(1, 2), torch.ones(1)).log_order == 0
+
+
+def test_unread_entries_do_not_count() -> None:
+    class Positions(Residual):
+        def __init__(self) -> None:
+            super().__init__(mlp(3, 2))
+            self.positions = nn.Parameter(torch.zeros(7, 3))
+            self.unread = nn.Parameter(torch.zeros(9))
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.head(self.layers[0](self.embed(ids) + self.positions[: ids.shape[1]]))
+
+    assert order(Positions(), IDS) == pytest.approx(ln(3, 2, 3))
+
+
+def test_values_of_parameters_are_never_read() -> None:
+    model = Residual(Attention(3, 2, 2, 2), mlp(3, 4))
+    expected = count(model, IDS)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    same, meta = count(model, IDS), count(model.to("meta"), IDS)
+    assert (same.log_order, same.nodes, same.edges) == (expected.log_order, expected.nodes, expected.edges)
+    assert (meta.log_order, meta.nodes, meta.edges) == (expected.log_order, expected.nodes, expected.edges)
+
+
+def test_running_statistics_move_and_tables_do_not() -> None:
+    class Scaled(nn.Module):
+        def __init__(self, table: torch.Tensor) -> None:
+            super().__init__()
+            self.up, self.norm, self.down = nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)
+            self.register_buffer("table", table)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.down(self.norm(self.up(x)) * self.table)
+
+    assert order(Scaled(torch.ones(3)), torch.rand(2, 2)) == pytest.approx(ln(3))
+    assert order(Scaled(torch.tensor([1.0, 2.0, 2.0])), torch.rand(2, 2)) == pytest.approx(ln(2))
+
+
+def test_a_model_is_left_as_it_was() -> None:
+    model = Residual(mlp(3, 2)).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    count(model, IDS)
+    assert model.training
+    assert all(torch.equal(v, before[k]) and type(v) is torch.Tensor for k, v in model.state_dict().items())
+
+
+class Routed(nn.Module):
+    def __init__(self, how: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.up, self.how = nn.Linear(2, 4), how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.how(self.up(x))
+
+
+@pytest.mark.parametrize(
+    ("how", "op"),
+    [
+        (lambda x: x.topk(2).values, "topk"),
+        (lambda x: x if x.sum() > 0 else -x, "_local_scalar_dense"),
+        (lambda x: x[x > 0], "index"),
+        (lambda x: x.max(-1).values, "max"),
+        (lambda x: torch.fft.rfft(x).real, "_fft_r2c"),
+        (lambda x: torch.linalg.det(x.reshape(2, 2)), "det"),
+        (lambda x: x.index_add(1, torch.tensor([0, 0]), x[:, :2]), "adds up"),
+    ],
+)
+def test_what_cannot_be_unrolled_is_named(how: Callable[[torch.Tensor], torch.Tensor], op: str) -> None:
+    with pytest.raises(CertifyError, match=op):
+        count(Routed(how), torch.rand(1, 2))
+    assert issubclass(CertifyError, GraphMergeError)
+
+
+def test_an_output_that_is_not_there() -> None:
+    with pytest.raises(CertifyError, match="no output 'scores'; the model returns logits"):
+        count(Routed(lambda x: {"logits": x}), torch.rand(1, 2), outputs=("scores",))
+    with pytest.raises(CertifyError, match="no output depends on a parameter"):
+        count(Routed(lambda x: torch.ones(2)), torch.rand(1, 2))
+
+
+def test_igraph_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "igraph", None)
+    with pytest.raises(CertifyError, match=r"pip install 'graphmerge\[certify\]'"):
+        count(mlp(2, 2), torch.rand(1, 2))
