@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
@@ -63,12 +64,24 @@ class ConstraintGraph:
         return name_leaves(self.flow, dict.fromkeys(self.keys.values()))
 
     @cached_property
+    def reasons(self) -> dict[int, str]:
+        """Why each pinned leaf is pinned, with the places in the model where constants are made."""
+        places = {t.name: t.place for p in reversed(self.programs) for t in p.tensors.values()}
+
+        def placed(found: re.Match[str]) -> str:
+            name = original(found[1]).rpartition(":")[2]
+            return f"constant {name}" + (f" ({places[name]})" if places.get(name) else "")
+
+        pinned = {n: str(leaf.pinned) for n, leaf in self.solution.leaves.items() if leaf.pinned is not None}
+        return {leaf: re.sub(r"constant (\S+)", placed, reason) for leaf, reason in pinned.items()}
+
+    @cached_property
     def _symmetry(self) -> Symmetry:
         layout = layout_of(self.solution, self.keys, self.names)
         shapes = {key: self.system.tensors[self.keys[key]].shape for key in layout}
         return Symmetry(
             groups=groups_of(self.solution, layout, self.names, find_kinds(self.solution, self.flow)),
-            pinned=pins_of(self.solution, self.keys, self.names),
+            pinned=pins_of(self.solution, self.keys, self.names, self.reasons),
             layout=layout,
             shapes=shapes,
             model=self.model,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphmerge.algebra.leaves import Leaves
 from graphmerge.errors import InputError
+from graphmerge.graph.system import original
 
 if TYPE_CHECKING:
     from graphmerge.graph.constraint_graph import ConstraintGraph
@@ -52,14 +53,15 @@ def _explain_leaf(graph: ConstraintGraph, leaf: int, name: str, tensor: str | No
     paths = _paths(graph, own[0])
     if found.pinned is not None:
         pinned = next((o for o in occurrences if o in working.pins and o in paths), None)
-        lines = [f"{title}, pinned: {found.pinned}"]
-        return "\n".join(lines + (_path_lines(graph, paths, pinned) if pinned is not None else []))
+        lines = [f"{title}, pinned: {graph.reasons[leaf]}"]
+        return "\n".join(lines + (_path_lines(graph, paths, pinned, {own[0]}) if pinned is not None else []))
     lines = [f"{title}; free, tied on {len(_distinct(graph, own))} axes"]
+    told = {own[0]}
     for occurrence in _distinct(graph, own):
         if occurrence == own[0]:
             lines.append(f"  {_show(graph, occurrence)}")
         elif occurrence in paths:
-            lines += [f"  {_show(graph, occurrence)}, by", *_path_lines(graph, paths, occurrence)]
+            lines += [f"  {_show(graph, occurrence)}, by", *_path_lines(graph, paths, occurrence, told)]
         else:
             lines.append(f"  {_show(graph, occurrence)}, its neighbour in every op")
     return "\n".join(lines)
@@ -81,7 +83,8 @@ def _show(graph: ConstraintGraph, occurrence: int) -> str:
     axis = box.axes[occurrence - box.first]
     run = working.runs(box)[axis]
     whole = len(working.axis_choices(box.tensor)[axis]) == 1
-    return f"{box.tensor}[{axis}]" if whole else f"{box.tensor}[{axis}] from unit {run.offset}"
+    name = f"{original(box.tensor)}[{axis}]"
+    return name if whole else f"{name} from unit {run.offset}"
 
 
 def _paths(graph: ConstraintGraph, start: int) -> dict[int, Step | None]:
@@ -111,12 +114,14 @@ def _paths(graph: ConstraintGraph, start: int) -> dict[int, Step | None]:
     return reached
 
 
-def _path_lines(graph: ConstraintGraph, paths: dict[int, Step | None], target: int) -> list[str]:
+def _path_lines(graph: ConstraintGraph, paths: dict[int, Step | None], target: int, told: set[int]) -> list[str]:
+    """The steps to ``target`` from the nearest occurrence that was told before; those on the way are told then."""
     lines = []
     occurrence = target
-    while (step := paths[occurrence]) is not None:
+    while occurrence not in told and (step := paths[occurrence]) is not None:
+        told.add(occurrence)
         eq = graph.system.equations[step[1]]
         where = ", ".join(x for x in (eq.origin.module, eq.origin.source) if x)
         lines.append(f"    {_show(graph, occurrence)} <- {eq.origin.op} ({eq})" + (f" in {where}" if where else ""))
         occurrence = step[0]
-    return lines[::-1]
+    return [f"    at {_show(graph, occurrence)}", *lines[::-1]]

@@ -88,15 +88,16 @@ def _state(facts: _Facts, eq: Equation, key: LetterKey, places: Mapping[int, int
         for occurrence in read.values():
             facts.same(occurrence, out[0])
     elif law == "sum":
-        _sum(facts, eq, read, out, constant)
+        zero = {n for n, t in enumerate(eq.terms) if t.tensor in flow.zeros}
+        _sum(facts, eq, read, out, constant - zero, len(zero))
     elif law in ("gate", "product"):
         _product(facts, eq, read, out, flow)
     else:
         _entrywise(facts, law, eq, read, out, flow)
 
 
-def _sum(facts: _Facts, eq: Equation, read: Mapping[int, int], out: list[int], constant: set[int]) -> None:
-    whole = len(read) == len(eq.terms) - 1
+def _sum(facts: _Facts, eq: Equation, read: Mapping[int, int], out: list[int], constant: set[int], zeros: int) -> None:
+    whole = len(read) + zeros == len(eq.terms) - 1
     for occurrence in read.values():
         facts.same(occurrence, out[0])
     if not whole or constant:  # a number is added to all units alike

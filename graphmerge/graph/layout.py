@@ -53,7 +53,9 @@ def groups_of(
     return tuple(groups)
 
 
-def pins_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> tuple[Pin, ...]:
+def pins_of(
+    solution: Solution, keys: Mapping[str, str], names: Mapping[int, str], reasons: Mapping[int, str]
+) -> tuple[Pin, ...]:
     """Pinned leaves with their axes in model order; those that a group is over have a name and a size."""
     axes: dict[int, list[Axis]] = {}
     for key, tensor in keys.items():
@@ -68,7 +70,7 @@ def pins_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str
     return tuple(
         Pin(
             tuple(dict.fromkeys(found)),
-            str(solution.leaves[leaf].pinned),
+            reasons[leaf],
             names.get(leaf),
             solution.leaves[leaf].size if leaf in names else None,
         )

@@ -24,7 +24,9 @@ def name_leaves(flow: Flow, order: Iterable[str]) -> dict[int, str]:
     writers = flow.writers_of()
     for leaf in wanted:  # the writer first: a leaf without a role is named after it
         if leaf in writers and home[leaf] in (None, layer_of(writers[leaf])):
-            members[leaf] = list(dict.fromkeys([writers[leaf], *members[leaf]]))
+            rivals = [o for o in wanted if o != leaf and writers.get(o) == writers[leaf] and not {o, leaf} & set(roles)]
+            first = _own(members[leaf], [members[o] for o in rivals]) if rivals else writers[leaf]
+            members[leaf] = list(dict.fromkeys([first or writers[leaf], *members[leaf]]))
     names = {leaf: _name(members[leaf], home[leaf], roles.get(leaf), labels) for leaf in wanted}
     return _unique(names, members)
 
@@ -39,6 +41,11 @@ def _members(solution: Solution, order: Iterable[str]) -> dict[int, list[str]]:
                     if tensor not in found[leaf]:
                         found[leaf].append(tensor)
     return found
+
+
+def _own(tensors: list[str], others: list[list[str]]) -> str | None:
+    """The first tensor that no other leaf has."""
+    return next((t for t in tensors if not any(t in o for o in others)), None)
 
 
 def _home(tensors: list[str]) -> Layer | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+
 from graphmerge.algebra import Equation, Solution
 from graphmerge.algebra.equation import letter_of
 
@@ -23,6 +25,7 @@ class Flow:
         self.solution = solution
         self.equations = system.equations
         self.kinds = {name: tensor.kind for name, tensor in system.tensors.items()}
+        self.zeros = {n for n, t in system.tensors.items() if t.kind == "constant" and not np.any(t.value)}
         self.writers: dict[str, list[int]] = defaultdict(list)
         self.readers: dict[str, list[int]] = defaultdict(list)
         self.outputs: list[set[str]] = []
@@ -90,20 +93,21 @@ class Flow:
             for i in axis
         }
 
-    def products(self, start: Iterable[str], step: Callable[[str], Iterable[int]], forward: bool) -> list[int]:
-        """The nearest products of two activations upstream or downstream of some tensors."""
-        queue, seen, found = list(start), set(start), []
+    def products(self, start: Iterable[str], step: Callable[[str], Iterable[int]], forward: bool) -> dict[int, str]:
+        """The nearest products of two activations upstream or downstream of some tensors, and by which they met it."""
+        queue, seen, found = list(start), set(start), {}
         while queue:
-            for number in step(queue.pop()):
+            tensor = queue.pop()
+            for number in step(tensor):
                 eq = self.equations[number]
                 operands = self.operands(number)
                 if eq.origin.kind == "contraction" and len(operands) == 2:
-                    found.append(number)
+                    found.setdefault(number, tensor)
                 elif eq.origin.kind in PASSING or self._mixes_scores(eq, operands):
                     new = (self.outputs[number] if forward else set(operands)) - seen
                     seen |= new
                     queue += sorted(new)
-        return list(dict.fromkeys(found))
+        return found
 
     def _mixes_scores(self, eq: Equation, operands: Mapping[str, set[str]]) -> bool:
         """Talking heads: a parameter mixes the heads of all scores."""
@@ -141,16 +145,26 @@ def find_roles(flow: Flow) -> dict[int, str]:
 def _around_softmax(flow: Flow, number: int, give: Callable[[str, int, Iterable[str]], None]) -> None:
     scored = flow.products(flow.operands(number), lambda t: flow.writers[t], forward=False)
     weighted = flow.products(flow.outputs[number], lambda t: flow.readers[t], forward=True)
-    if not weighted:
+    if not scored or not weighted:
         return
     for product in scored:
         a, b = flow.operands(product).values()
         give("heads", product, a & b & flow.letters_out(product))
         give("qk", product, (a & b) - flow.letters_out(product))
-    for product in weighted:
-        a, b = flow.operands(product).values()
-        give("heads", product, a & b & flow.letters_out(product))
-        give("v", product, (a ^ b) & flow.letters_out(product))
+    for product, weights in weighted.items():
+        operands = flow.operands(product)
+        mixing = operands.pop(weights)  # heads, queries, keys; the other operand may lack the heads
+        (value,) = operands.values()
+        out = flow.letters_out(product)
+        give("heads", product, mixing & value & out)
+        give("heads", product, _leading(flow, product, weights, mixing & out - value))
+        give("v", product, value & out)
+
+
+def _leading(flow: Flow, number: int, tensor: str, letters: set[str]) -> list[str]:
+    """These letters in the order of a tensor's axes, without the last: that one runs over the queries."""
+    term = next(t for t in flow.equations[number].terms if t.tensor == tensor)
+    return [x for axis in term.axes for x in map(letter_of, axis) if x in letters][:-1]
 
 
 def _split_heads(solution: Solution, roles: dict[int, str]) -> None:

@@ -88,11 +88,13 @@ class _Builder:
         if getattr(node.target, "__name__", "") in SWITCHES:
             return
         if op_name(node) in EMPTY_OPS:  # what was never written means nothing
-            self.values[node] = torch.zeros(node.meta["val"].shape, dtype=node.meta["val"].dtype)
-            self._constant(node)
+            self._fold_zero(node)
             return
         if all(n in self.values for n in node.all_input_nodes) and not self._is_random(node):
             self._fold(node)
+            return
+        if op_name(node) == "mul" and any(self._is_zero(n) for n in node.all_input_nodes):
+            self._fold_zero(node)
             return
         if op_name(node) in SHAPE_OPS:
             self._fold_shape(node)
@@ -119,12 +121,18 @@ class _Builder:
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
-    def _tensor(self, name: str, shape: tuple[int, ...], kind: str, value: torch.Tensor | None = None) -> None:
+    def _tensor(
+        self, name: str, shape: tuple[int, ...], kind: str, value: torch.Tensor | None = None, place: str = ""
+    ) -> None:
         array = None if value is None else to_numpy(value)
-        self.program.tensors[name] = TensorInfo(name, shape, kind, array)
+        self.program.tensors[name] = TensorInfo(name, shape, kind, array, place)
 
     def _is_random(self, node: torch.fx.Node) -> bool:
         return op_name(node).removesuffix("_").removesuffix("_like") in RANDOM_OPS
+
+    def _is_zero(self, node: torch.fx.Node) -> bool:
+        value = self.values.get(node)
+        return isinstance(value, torch.Tensor) and not value.is_meta and not bool(value.any())
 
     def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
         value = node.meta.get("val")
@@ -187,11 +195,16 @@ class _Builder:
         self.values[node] = node.target(stand_in, *node.args[1:], **kwargs).to(like.dtype)
         self._constant(node)
 
+    def _fold_zero(self, node: torch.fx.Node) -> None:
+        self.values[node] = torch.zeros(node.meta["val"].shape, dtype=node.meta["val"].dtype)
+        self._constant(node)
+
     def _constant(self, node: torch.fx.Node) -> None:
         value = self.values[node]
         if isinstance(value, torch.Tensor):
             node.meta["tensor"] = node.name
-            self._tensor(node.name, tuple(value.shape), "constant", value)
+            module, source = node.meta.get("graphmerge", ("", ""))
+            self._tensor(node.name, tuple(value.shape), "constant", value, " ".join(filter(None, (module, source))))
 
 
 def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:

@@ -34,12 +34,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Kind is parameter, buffer, activation or constant; only constants have a value."""
+    """Kind is parameter, buffer, activation or constant; only constants have a value.
+
+    ``place`` says where in the model a constant is made (module and source line); empty if it is a buffer of it.
+    """
 
     name: str
     shape: tuple[int, ...]
     kind: str
     value: np.ndarray | None = None
+    place: str = ""
 
 
 @dataclass
