@@ -20,7 +20,7 @@ def quiet(done: int, total: int) -> None:
 
 
 class Ascent:
-    """The terms of an objective, and the permutations reached so far (``arrays``; None where a group is not solved)."""
+    """The terms of an objective, and the permutations reached so far (``arrays``)."""
 
     def __init__(self, terms: Sequence[Term], moving: Iterable[str], arrays: Arrays) -> None:
         self.terms = terms
@@ -31,7 +31,7 @@ class Ascent:
 
     def start(self, progress: Progress = quiet) -> None:
         """Solve what is not solved, first the families that are tied most firmly to what is: outward from the pins."""
-        waiting = [f for f in self.families.values() if any(self.arrays[group] is None for group in f.members)]
+        waiting = [f for f in self.families.values() if not self.arrays.keys() >= set(f.members)]
         total = len(waiting)
         while waiting:
             family = max(waiting, key=self._readiness) if any(self.coupled.values()) else waiting[0]
@@ -105,7 +105,7 @@ class Ascent:
 
 def solve_within(terms: Sequence[Term], arrays: Arrays) -> tuple[dict[str, np.ndarray], float]:
     """The groups of ``terms`` that are not solved, and what all the terms are then worth."""
-    moving = [g for g in dict.fromkeys(slot.group for t in terms for slot in t.slots) if arrays.get(g, ()) is None]
+    moving = [g for g in dict.fromkeys(slot.group for t in terms for slot in t.slots) if g not in arrays]
     ascent = Ascent(terms, moving, arrays)
     ascent.start()
     ascent.climb(sweeps=10)

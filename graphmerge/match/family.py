@@ -83,20 +83,20 @@ def solve_family(family: Family, terms: Sequence[Term], arrays: Arrays, inner: I
     ready = [p for p in found if is_ready(p[0], p[2], arrays)]
     if not set(family.members) <= {term.slots[s].group for term, _, together in ready for s in together}:
         ready = found
-    blank = {**arrays, **dict.fromkeys(family.members)}
+    arrays = {group: array for group, array in arrays.items() if group not in family.members}
     parts = []
     for term, slot, together in ready:
         keep = sorted({*together, *_unsolved(term, arrays)}) if isinstance(term, Similarity) else together
-        parts.append((term.settle(keep, blank), keep.index(slot)))
+        parts.append((term.settle(keep, arrays), keep.index(slot)))
     over = bases_of(term for term, _ in parts)
     if family.root in family.members:
-        return _solve_moving(family, parts, blank, over, inner)
-    return _solve_standing(family, parts, blank, over, inner)
+        return _solve_moving(family, parts, arrays, over, inner)
+    return _solve_standing(family, parts, arrays, over, inner)
 
 
 def _unsolved(term: Term, arrays: Arrays) -> set[int]:
     """Slots that are not solved: in a `Similarity` they are solved anew for every pair of units of the root."""
-    return {s for s, slot in enumerate(term.slots) if arrays.get(slot.group, ()) is None}
+    return {s for s, slot in enumerate(term.slots) if slot.group not in arrays}
 
 
 def _solve_moving(family: Family, parts: Parts, arrays: Arrays, over: Over, inner: Inner) -> dict[str, np.ndarray]:
@@ -125,12 +125,9 @@ def _solve_moving(family: Family, parts: Parts, arrays: Arrays, over: Over, inne
 
 def _solve_standing(family: Family, parts: Parts, arrays: Arrays, over: Over, inner: Inner) -> dict[str, np.ndarray]:
     """The base stands still (or is a pinned leaf): one solution for each of its units."""
-    size = parts[0][0].size(parts[0][1])
-    standing = arrays.get(family.root)
     solutions = []
-    for i in range(size):
-        j = i if standing is None else int(standing[i])
-        unit = [term.at(position, i, j) for term, position in parts]
+    for i, j in enumerate(arrays[family.root]):
+        unit = [term.at(position, i, int(j)) for term, position in parts]
         solutions.append(inner(unit, _within(arrays, over, family.root, i))[0])
     return _stacked(family, solutions, over)
 
@@ -143,9 +140,7 @@ def assign(worth: np.ndarray) -> np.ndarray:
 def _within(arrays: Arrays, over: Over, root: str, i: int) -> Arrays:
     """The permutations that unit i of the root leaves of those that stand."""
     return {
-        group: array.take(i, axis=over[group].index(root))
-        if array is not None and root in over.get(group, ())
-        else array
+        group: array.take(i, axis=over[group].index(root)) if root in over.get(group, ()) else array
         for group, array in arrays.items()
     }
 

@@ -23,6 +23,8 @@ from graphmerge.match.activations import activation_terms
 from graphmerge.match.ascent import Progress, quiet
 from graphmerge.match.selection import choose_kinds, kinds, named_groups
 from graphmerge.match.solver import Solver
+from graphmerge.match.terms import Similarity
+from graphmerge.match.ties import decide, open_groups
 from graphmerge.match.weights import weight_terms
 from graphmerge.merge import interpolate
 from graphmerge.merge.inputs import Input, Model, read_inputs
@@ -118,19 +120,26 @@ def match(
     place = resolve_device(device)
     batches = None if data is None else listed_once(data)
     notes: tuple[str, ...] = ()
+    read: list[Similarity] = []
     if method == "weights":
         terms = weight_terms(ours.state, theirs.state, symmetry, place)
     else:
         if ours.module is None or theirs.module is None or batches is None:
             raise InputError('method="activations" runs both models: give modules (or directories) and data')
         found = collect(ours.module, theirs.module, symmetry, batches, allowed, place, progress)
-        terms, notes = activation_terms(found, similarity), found.notes
+        terms = read = activation_terms(found, similarity)
+        notes = found.notes
     solver = Solver(terms, symmetry, sweeps, seed, progress)
     if groups is None and batches is not None:
         allowed, said = _chosen(solver, symmetry, _Halfway(ours, theirs, batches, loss, place))
         notes = (*notes, said)
     solution = solver.solve(allowed)
-    return Match(solution.permutations, method, allowed, solution.history, time.perf_counter() - start, notes)
+    permutations = solution.permutations
+    if read and (still_open := open_groups(read, permutations, allowed)):
+        weights = weight_terms(ours.state, theirs.state, symmetry, place)
+        permutations = decide(read, weights, permutations, still_open)
+        notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(still_open)}")
+    return Match(permutations, method, allowed, solution.history, time.perf_counter() - start, notes)
 
 
 class _Halfway:

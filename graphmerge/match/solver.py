@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphmerge.match.ascent import Ascent, Progress, quiet
-from graphmerge.match.terms import Arrays, Term
+from graphmerge.match.terms import Arrays, Term, arrays_of
 from graphmerge.symmetry import Permutations, Symmetry
 
 AT_BOUND = 1 - 1e-6  # nothing can be gained above this share of the bound
@@ -31,13 +31,13 @@ class Solver:
     ) -> None:
         self.terms, self.symmetry, self.sweeps, self.seed = terms, symmetry, sweeps, seed
         self.progress = progress or quiet
-        self.identity = dict(symmetry.identity().arrays)
+        self.identity = arrays_of(symmetry.identity())
         self.solved: dict[frozenset[str], tuple[Arrays, list[float]]] = {}
 
     def solve(self, groups: Iterable[str]) -> Solution:
         """The best permutations of ``groups``, all others at the identity."""
         whole = Ascent(self.terms, groups, self.identity)
-        arrays, histories, moved = dict(self.identity), [], set()
+        arrays, histories, moved = {}, [], set()
         for part in whole.parts():
             moved |= part
             if part not in self.solved:
@@ -57,7 +57,7 @@ class Solver:
     def _solve_part(self, part: frozenset[str]) -> tuple[Arrays, list[float]]:
         """From what is pinned outward; then, if that leaves room, from the identity; the better of the two."""
         terms = [t for t in self.terms if part & t.groups]
-        unsolved = {**self.identity, **dict.fromkeys(part)}
+        unsolved = {name: array for name, array in self.identity.items() if name not in part}
         first = self._run(Ascent(terms, part, unsolved))
         bound = sum(t.bound for t in terms)
         if len(first[1]) == 1 or first[1][-1] >= AT_BOUND * bound:

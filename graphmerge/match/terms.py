@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from graphmerge.stats import Slot
+from graphmerge.symmetry import Permutations
 
-Arrays = Mapping[str, np.ndarray | None]  # permutation of every group; None is not solved yet; pins are missing
+Arrays = Mapping[str, np.ndarray]  # the permutations of pins (identities) and of all groups that are solved
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class WeightTerm:
         b = self.b
         known = is_known(self, others, arrays)
         for s in _bases_first(self.slots, others) if known else ():
-            array = arrays.get(self.slots[s].group)
-            if array is not None:
+            array = arrays[self.slots[s].group]
+            if not _is_identity(array):
                 b = _take(b, array, self.slots[s].over, s)
         order = [*keep, *others, len(self.slots)]
         sizes = [self.a.shape[s] for s in keep]
@@ -90,10 +91,9 @@ class Similarity:
         others = [s for s in range(count) if s not in keep]
         t = self.t
         for s in _bases_first(self.slots, others):
-            array = arrays.get(self.slots[s].group)
-            if array is not None:
-                index = _lined_up(array, (*self.slots[s].over, count + s), t.ndim)
-                t = np.take_along_axis(t, index, axis=count + s) if index.size > 1 else t
+            array = arrays[self.slots[s].group]
+            if not _is_identity(array):
+                t = np.take_along_axis(t, _lined_up(array, (*self.slots[s].over, count + s), t.ndim), axis=count + s)
         left = list(range(count))
         right = [s + count if s in keep else s for s in left]  # a settled slot is summed along its diagonal
         t = np.einsum(t, left + right, [*keep, *(s + count for s in keep)])
@@ -132,7 +132,14 @@ Term = WeightTerm | Similarity
 
 def is_known(term: Term, slots: Iterable[int], arrays: Arrays) -> bool:
     """Whether all the groups in these slots are solved (or pinned)."""
-    return all(arrays.get(term.slots[s].group, ()) is not None for s in slots)
+    return all(term.slots[s].group in arrays for s in slots)
+
+
+def arrays_of(permutations: Permutations) -> dict[str, np.ndarray]:
+    """The permutations of all groups and pins."""
+    symmetry = permutations.symmetry
+    pins = {p.name: np.arange(p.size) for p in symmetry.pinned if p.name is not None and p.size is not None}
+    return pins | dict(permutations.arrays)
 
 
 def renumber(slots: Sequence[Slot], keep: Sequence[int]) -> tuple[Slot, ...]:
@@ -144,6 +151,10 @@ def renumber(slots: Sequence[Slot], keep: Sequence[int]) -> tuple[Slot, ...]:
 def _bases_first(slots: Sequence[Slot], chosen: Iterable[int]) -> list[int]:
     # whatever a base is over, its group is over too: bases have fewer
     return sorted(chosen, key=lambda s: len(slots[s].over))
+
+
+def _is_identity(array: np.ndarray) -> bool:
+    return bool((array == np.arange(array.shape[-1])).all())
 
 
 def _take(b: torch.Tensor, array: np.ndarray, over: tuple[int, ...], slot: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ from graphmerge.evaluate.batches import Batch, listed_once, run, to_device
 from graphmerge.evaluate.evaluate import ready
 from graphmerge.stats.moments import Moments
 from graphmerge.stats.taps import Tap, find_taps
-from graphmerge.stats.watch import Reading, Site, Watch
+from graphmerge.stats.watch import Reading, Site, watched
 from graphmerge.symmetry import Symmetry
 
 MASKS = ("attention_mask", "decoder_attention_mask")
@@ -96,7 +96,7 @@ def _features(model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap
             if all(dim in reading.dims for dim, _ in tap.dims):
                 found[tap] = tap.features(reading.tensor, counted(reading.samples, batch))
 
-    with torch.no_grad(), Watch(model, symmetry.layout, read):
+    with watched(model, symmetry.layout, read):
         run(model, batch)
     return found
 
@@ -134,5 +134,5 @@ def _notes(taps: list[Tap], kept: tuple[TapStatistics, ...], groups: list[str]) 
     notes = [f"tap dropped, its samples do not belong together: {t.site}" for t in taps if t not in remaining]
     read = {group for k in kept for group in k.tap.groups}
     if missing := [g for g in groups if g not in read]:
-        notes.append(f"no tap, so left as they are: {', '.join(missing)}")
+        notes.append(f"no tap reads {', '.join(missing)}")
     return tuple(notes)

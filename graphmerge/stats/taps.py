@@ -18,7 +18,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from graphmerge.evaluate.batches import Batch, run
 from graphmerge.stats.slots import Slot, slots_of
-from graphmerge.stats.watch import INPUT, Reading, Site, Units, Watch, place_of
+from graphmerge.stats.watch import INPUT, Reading, Site, Units, place_of, watched
 from graphmerge.symmetry import Block, Move, Run, Symmetry
 
 
@@ -70,7 +70,7 @@ def find_taps(model: nn.Module, batch: Batch, symmetry: Symmetry, groups: Iterab
                 key = place_of(x), x._version, tap.slots, *(positions.tobytes() for _, positions in tap.dims)
                 found.setdefault(key, tap)
 
-    with torch.no_grad(), Watch(model, symmetry.layout, read):
+    with watched(model, symmetry.layout, read):
         run(model, batch)
     consumed = {group for tap in found.values() if tap.site.side == INPUT for group in tap.groups}
     return [t for t in found.values() if t.site.side == INPUT or groups & t.groups - consumed]

@@ -7,7 +7,8 @@ seen as the products that it is made of.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +59,20 @@ class Reading:
     samples: tuple[int, ...]
 
 
-class Watch(TorchDispatchMode):
+@contextmanager
+def watched(model: nn.Module, keys: Mapping[str, Any], read: Callable[[Reading], None]) -> Iterator[None]:
     """Calls ``read`` with every `Reading` of a forward pass that runs inside."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # torch's own encoder layers would run as one op
+    try:
+        with torch.no_grad(), Watch(model, keys, read):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+class Watch(TorchDispatchMode):
+    """What `watched` does, op by op."""
 
     def __init__(self, model: nn.Module, keys: Mapping[str, Any], read: Callable[[Reading], None]) -> None:
         super().__init__()
@@ -120,7 +133,7 @@ class View:
 
 def view_of(view: torch.Tensor, parameter: torch.Tensor) -> View | None:
     """How a view on the storage of a contiguous parameter is laid out; None if several dimensions share an axis."""
-    start = view.storage_offset() - parameter.storage_offset()
+    start = int(view.storage_offset() - parameter.storage_offset())
     if start < 0 or view.numel() == 0:
         return None
     first = np.unravel_index(start, parameter.shape)
@@ -129,7 +142,7 @@ def view_of(view: torch.Tensor, parameter: torch.Tensor) -> View | None:
     for size, stride in zip(view.shape, view.stride()):
         if start + (size - 1) * stride >= parameter.numel():
             return None
-        along = np.unravel_index(start + np.arange(size) * stride, parameter.shape)
+        along = np.unravel_index(start + np.arange(int(size)) * int(stride), parameter.shape)
         units = {axis: where for axis, where in enumerate(along) if (where != where[0]).any()}
         if seen & units.keys():
             return None
