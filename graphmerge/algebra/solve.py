@@ -145,16 +145,19 @@ def _collect(
 
 
 def break_cycles(solution: Solution) -> None:
-    """ "Over" must be acyclic: drop the bases that would close a cycle. A subgroup stays, so this is safe."""
-    done: set[int] = set()
+    """ "Over" must be acyclic: drop the bases that would close a cycle. A subgroup stays, so this is safe.
+
+    What a pinned leaf is over means nothing, so no cycle goes through one.
+    """
+    done = {name for name, leaf in solution.leaves.items() if leaf.pinned is not None}
 
     def visit(name: int, path: tuple[int, ...]) -> None:
         leaf = solution.leaves[name]
         keep = []
         for slot, base in enumerate(leaf.over):
-            if base in (*path, name) and leaf.pinned is None:
+            if base in (*path, name):
                 continue
-            if base not in done and base not in path:
+            if base not in done:
                 visit(base, (*path, name))
             keep.append(slot)
         if len(keep) < len(leaf.over):
