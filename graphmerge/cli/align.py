@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,7 @@ def match(
     found = _match(first, second, method, data, groups, similarity, spec, sampling, device)
     found.permutations.save(out_file)
     if json:
-        typer.echo(to_json({**found.to_dict(), "permutations": str(out_file)}), nl=False)
+        typer.echo(to_json({**json_module.loads(found.to_json()), "permutations": str(out_file)}), nl=False)
         return
     for note in found.notes:
         say(note)

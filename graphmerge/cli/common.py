@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,8 @@ AnyTokenizer = Annotated[
     bool, typer.Option("--allow-different-tokenizers", help="Merge although the tokenizers differ.")
 ]
 
-out = Console()
+# piped output is not folded at the 80 columns of no terminal
+out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 
