@@ -122,9 +122,13 @@ FAMILIES = {
     "GPT-NeoX": Family(
         "GPTNeoXForCausalLM",
         lambda: hf.GPTNeoXConfig(
-            hidden_size=30, num_hidden_layers=L, num_attention_heads=3, intermediate_size=9, rope_parameters=_rope(0.4),
+            hidden_size=30,
+            num_hidden_layers=L,
+            num_attention_heads=3,
+            intermediate_size=9,
+            rope_parameters=_rope(0.4),
             **TEXT,
-        ),  # fmt: skip
+        ),
         {
             "residual": (30, ()),
             **dict(stack(("heads", 3, ()), ("qk", 6, ("heads",)), ("v", 10, ("heads",)), ("ffn", 9, ()))),
@@ -144,28 +148,44 @@ FAMILIES = {
     "T5": Family(
         "T5ForConditionalGeneration",
         lambda: hf.T5Config(
-            vocab_size=29, d_model=15, d_kv=5, d_ff=9, num_layers=L, num_decoder_layers=L, num_heads=3,
+            vocab_size=29,
+            d_model=15,
+            d_kv=5,
+            d_ff=9,
+            num_layers=L,
+            num_decoder_layers=L,
+            num_heads=3,
             decoder_start_token_id=0,
-        ),  # fmt: skip
+        ),
         _t5(),
-        # one d; one H for each stack, and one for each cross-attention; f, qk and v in 2 L feed-forwards and 3 L attentions
+        # one d; H of each stack and of each cross-attention; 2 L feed-forwards; qk and v of 3 L attentions
         ln(15) + (2 + L) * ln(3) + 2 * L * ln(9) + 3 * L * 3 * (ln(5) + ln(5)),
     ),
     "Falcon, multi-query": Family(
         "FalconForCausalLM",
         lambda: hf.FalconConfig(
-            vocab_size=29, hidden_size=30, num_hidden_layers=L, num_attention_heads=3, multi_query=True, alibi=False,
+            vocab_size=29,
+            hidden_size=30,
+            num_hidden_layers=L,
+            num_attention_heads=3,
+            multi_query=True,
+            alibi=False,
             ffn_hidden_size=14,
-        ),  # fmt: skip
+        ),
         {"residual": (30, ()), **dict(stack(("heads", 3, ()), ("v", 10, ()), ("ffn", 14, ())))},
         ln(30) + L * (ln(3) + ln(10) + ln(14)),
     ),
     "ViT": Family(
         "ViTForImageClassification",
         lambda: hf.ViTConfig(
-            hidden_size=21, num_hidden_layers=L, num_attention_heads=3, intermediate_size=10, image_size=8,
-            patch_size=4, num_labels=5,
-        ),  # fmt: skip
+            hidden_size=21,
+            num_hidden_layers=L,
+            num_attention_heads=3,
+            intermediate_size=10,
+            image_size=8,
+            patch_size=4,
+            num_labels=5,
+        ),
         {"residual": (21, ()), **dict(stack(*attention(3, 7, 10)))},
         ln(21) + L * LAYER,
     ),
