@@ -28,7 +28,10 @@ def test_training_is_repeatable_and_the_seed_decides(arch: str) -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_a_few_steps_learn_something(arch: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_few_steps_learn_something(
+    arch: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "TOKENS", 256)
     model = training.train(arch, 1, held_out("calibration"), steps=100)
     assert not model.training
     assert evaluate(model, batches(arch, "validation", count=2), device="cpu").loss < math.log(VOCABULARY) - 0.3
