@@ -80,13 +80,15 @@ def convolve(
 
 
 @unrolls(REDUCTIONS)
-def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: Any) -> Scalars:
-    """One node for all that a result is reduced from."""
+def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """One node for all that a result is reduced from; where an extreme is, depends on their order."""
     result = like(func, source, *([] if dim is None else [dim]), *args, **kwargs)
-    if not isinstance(result, torch.Tensor):
-        raise CertifyError(f"{func} tells where an extreme is, which depends on activations; it cannot be unrolled")
-    op = REDUCTIONS[func._schema.name.removeprefix("aten::")]
-    return tensor_of(source.nodes, [source.nodes.reduce(op, line) for line in _lines(source, dim)], result)
+    nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
+    ids = [nodes.reduce(REDUCTIONS[name], line) for line in lines]
+    if isinstance(result, torch.Tensor):
+        return tensor_of(nodes, ids, result)
+    where = [nodes.apply(("place", name), line) for line in lines]
+    return tensor_of(nodes, ids, result[0]), tensor_of(nodes, where, result[1])
 
 
 def _lines(source: Scalars, dim: Any) -> list[list[int]]:

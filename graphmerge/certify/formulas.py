@@ -88,3 +88,11 @@ def add_product(func: Any, bias: Any, left: Any, right: Any, *, beta: float = 1,
     product = left @ right
     product = product if alpha == 1 else alpha * product
     return product + (bias if beta == 1 else beta * bias)
+
+
+@unrolls(["_adaptive_avg_pool2d"])
+def adaptive_average(func: Any, x: Scalars, size: Sequence[int]) -> torch.Tensor:
+    """Means over ``size`` windows on the last two axes, which together cover them."""
+    rows, columns = ([(i * n // k, -(-(i + 1) * n // k)) for i in range(k)] for n, k in zip(x.shape[-2:], size))
+    means = [x[..., top:bottom, left:right].mean((-2, -1)) for top, bottom in rows for left, right in columns]
+    return torch.stack(means, -1).unflatten(-1, size)

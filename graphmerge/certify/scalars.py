@@ -97,7 +97,13 @@ def _write(name: str, func: Any, args: Any, kwargs: Any) -> Any:
     target = args[0]
     if not isinstance(target, Scalars):
         raise CertifyError(f"{name} writes activations into a constant tensor, which cannot be unrolled")
-    target.ids.copy_(ids_of(target.nodes, functional(*args, **kwargs)))
+    made = functional(*args, **kwargs)
+    if name.removesuffix("_") not in VIEWS:
+        target.ids.copy_(ids_of(target.nodes, made))
+    elif made.shape == target.shape:
+        target.ids = made.ids
+    else:
+        raise CertifyError(f"{name} gives a tensor another shape in place, which cannot be unrolled")
     return target
 
 

@@ -36,6 +36,8 @@ def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Te
         return children[0]
     if op[0] == "to":
         return children[0].to(getattr(torch, op[1].removeprefix("torch.")))
+    if op[0] == "place":
+        return getattr(torch.stack(children), f"arg{op[1]}")()
     if op in REDUCERS:
         return torch.as_tensor(REDUCERS[op](children))
     if op == "where":

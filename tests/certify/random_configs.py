@@ -13,6 +13,11 @@ Sizes = random.Random
 Drawn = tuple[type[transformers.PreTrainedModel], transformers.PretrainedConfig]
 
 
+def _config(kind: Callable[..., transformers.PretrainedConfig], **settings: Any) -> transformers.PretrainedConfig:
+    """A config; which settings it takes is known when it is made."""
+    return kind(**settings)
+
+
 def _heads(rng: Sizes, even: bool = False) -> tuple[int, int]:
     """Heads and the size of one: small enough to be counted, 1 and collisions included."""
     return rng.choice((1, 2, 3)), rng.choice((2, 4) if even else (1, 2, 3))
@@ -21,7 +26,8 @@ def _heads(rng: Sizes, even: bool = False) -> tuple[int, int]:
 def _bert(rng: Sizes) -> Drawn:
     heads, dim = _heads(rng)
     task = rng.choice((transformers.BertForMaskedLM, transformers.BertForSequenceClassification))
-    return task, transformers.BertConfig(
+    return task, _config(
+        transformers.BertConfig,
         vocab_size=rng.randint(3, 5),
         hidden_size=heads * dim,
         num_hidden_layers=rng.choice((2, 3)),
@@ -36,7 +42,8 @@ def _bert(rng: Sizes) -> Drawn:
 
 def _gpt2(rng: Sizes) -> Drawn:
     heads, dim = _heads(rng)
-    return transformers.GPT2LMHeadModel, transformers.GPT2Config(
+    return transformers.GPT2LMHeadModel, _config(
+        transformers.GPT2Config,
         vocab_size=rng.randint(3, 5),
         n_positions=rng.choice((13, 16)),
         n_embd=heads * dim,
@@ -73,20 +80,21 @@ def _rotary(rng: Sizes) -> dict[str, Any]:
 def _llama(rng: Sizes) -> Drawn:
     shared = _rotary(rng)
     shared["hidden_size"] = shared["num_attention_heads"] * rng.choice((1, 2))
-    return transformers.LlamaForCausalLM, transformers.LlamaConfig(**shared, mlp_bias=rng.random() < 0.3)
+    return transformers.LlamaForCausalLM, _config(transformers.LlamaConfig, **shared, mlp_bias=rng.random() < 0.3)
 
 
 def _qwen3(rng: Sizes) -> Drawn:
-    return transformers.Qwen3ForCausalLM, transformers.Qwen3Config(**_rotary(rng))
+    return transformers.Qwen3ForCausalLM, _config(transformers.Qwen3Config, **_rotary(rng))
 
 
 def _gemma(rng: Sizes) -> Drawn:
-    return transformers.GemmaForCausalLM, transformers.GemmaConfig(**_rotary(rng))
+    return transformers.GemmaForCausalLM, _config(transformers.GemmaConfig, **_rotary(rng))
 
 
 def _vit(rng: Sizes) -> Drawn:
     heads, dim = _heads(rng)
-    return transformers.ViTForImageClassification, transformers.ViTConfig(
+    return transformers.ViTForImageClassification, _config(
+        transformers.ViTConfig,
         hidden_size=heads * dim,
         num_hidden_layers=rng.choice((2, 3)),
         num_attention_heads=heads,
@@ -101,7 +109,8 @@ def _vit(rng: Sizes) -> Drawn:
 
 def _t5(rng: Sizes) -> Drawn:
     heads, dim = _heads(rng)
-    return transformers.T5ForConditionalGeneration, transformers.T5Config(
+    return transformers.T5ForConditionalGeneration, _config(
+        transformers.T5Config,
         vocab_size=rng.randint(3, 5),
         d_model=rng.randint(2, 5),
         d_kv=dim,
@@ -118,7 +127,8 @@ def _t5(rng: Sizes) -> Drawn:
 
 def _neox(rng: Sizes) -> Drawn:
     heads, dim = rng.choice((1, 2)), rng.choice((2, 4))
-    return transformers.GPTNeoXForCausalLM, transformers.GPTNeoXConfig(
+    return transformers.GPTNeoXForCausalLM, _config(
+        transformers.GPTNeoXConfig,
         vocab_size=rng.randint(3, 5),
         hidden_size=heads * dim,
         num_hidden_layers=2,
@@ -133,7 +143,8 @@ def _neox(rng: Sizes) -> Drawn:
 
 def _bloom(rng: Sizes) -> Drawn:
     heads, dim = _heads(rng)
-    return transformers.BloomForCausalLM, transformers.BloomConfig(
+    return transformers.BloomForCausalLM, _config(
+        transformers.BloomConfig,
         vocab_size=rng.randint(3, 5),
         hidden_size=heads * dim,
         n_layer=rng.choice((2, 3)),
@@ -146,7 +157,8 @@ def _bloom(rng: Sizes) -> Drawn:
 
 
 def _mamba(rng: Sizes) -> Drawn:
-    return transformers.MambaForCausalLM, transformers.MambaConfig(
+    return transformers.MambaForCausalLM, _config(
+        transformers.MambaConfig,
         vocab_size=rng.randint(3, 5),
         hidden_size=rng.randint(2, 4),
         state_size=rng.randint(2, 4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ class Gated(nn.Module):
         return self.out(self.act(gate) * value)
 
 
-def mlp(width: int, wide: int) -> nn.Module:
+def mlp(width: int, wide: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width))
 
 
@@ -222,11 +223,11 @@ def test_a_model_is_left_as_it_was() -> None:
 
 
 class Routed(nn.Module):
-    def __init__(self, how: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, how: Callable[[torch.Tensor], Any]) -> None:
         super().__init__()
         self.up, self.how = nn.Linear(2, 4), how
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         return self.how(self.up(x))
 
 
@@ -236,10 +237,12 @@ class Routed(nn.Module):
         (lambda x: x.topk(2).values, "topk"),
         (lambda x: x if x.sum() > 0 else -x, "_local_scalar_dense"),
         (lambda x: x[x > 0], "index"),
-        (lambda x: x.max(-1).values, "max"),
+        (lambda x: x.gather(1, x.max(-1, keepdim=True).indices), "gather"),
+        (lambda x: x[:, :2].scatter_add(1, torch.tensor([[0, 0]]), x), "scatter_add"),
+        (lambda x: x.unsqueeze_(0), "in place"),
         (lambda x: torch.fft.rfft(x).real, "_fft_r2c"),
         (lambda x: torch.linalg.det(x.reshape(2, 2)), "det"),
-        (lambda x: x.index_add(1, torch.tensor([0, 0]), x[:, :2]), "adds up"),
+        (lambda x: x.index_put((torch.tensor([0, 0]),), x, accumulate=True), "adds up"),
     ],
 )
 def test_what_cannot_be_unrolled_is_named(how: Callable[[torch.Tensor], torch.Tensor], op: str) -> None:

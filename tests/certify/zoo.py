@@ -37,7 +37,9 @@ def _fill(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
 def _statistics(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     h = up(x)
     norms = functional.normalize(h, dim=-1) + functional.rms_norm(h, (4,))
-    return torch.cat([norms, h.cumsum(-1), h.std(-1, keepdim=True), h.logsumexp(-1, keepdim=True)], -1)
+    extremes = h.max(-1, keepdim=True)
+    lines = [h.std(-1, keepdim=True), h.logsumexp(-1, keepdim=True), h.log_softmax(-1), extremes.values]
+    return torch.cat([norms, h.cumsum(-1), *lines], -1)
 
 
 def _attend(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
@@ -63,6 +65,7 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
         nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Hardswish()),
         torch.rand(IMAGE),
     ),
+    "pooling": lambda: (nn.Sequential(nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d((2, 1))), torch.rand(IMAGE)),
     "complex rotation": lambda: (Call(_rotate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "writing in place": lambda: (Call(_fill, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "statistics": lambda: (Call(_statistics, up=nn.Linear(3, 4)), torch.rand(ROWS)),
