@@ -50,7 +50,7 @@ class TensorWriter:
             NotExpressibleError: a run is not nested as products are, or leaves its tensor.
         """
         named = [self._named(key, block) for block in self.symmetry.layout[key]]
-        return self._text(key, named, None) or self._text(key, named, None, Gap) or self._list(key, named)
+        return self._text(key, named, None) or self._list(key, named)
 
     def _list(self, key: str, named: Sequence[Named]) -> list[Row]:
         """Blocks by their rows, neighbours together as far as one text says them; else one by one."""
@@ -84,20 +84,21 @@ class TensorWriter:
         return best or (spans[0], [self._single(key, one, spans[0]) for one in by_rows[spans[0]]])
 
     def _single(self, key: str, named: Named, rows: range | None) -> str:
-        text = self._text(key, [named], rows, Gap)
+        text = self._filled(key, [named], rows, Gap)  # the other blocks are none of its business
         if not text:
             raise NotExpressibleError
         return text
 
-    def _text(self, key: str, named: Sequence[Named], rows: range | None, filler: Filler | None = None) -> str | None:
-        """The axes of these blocks (in these rows) in one text, if there is one that means just them."""
-        moving = {n.block.axis_of(d) for n in named for m in n.block.moves for d in m.dims}
+    def _text(self, key: str, named: Sequence[Named], rows: range | None) -> str | None:
+        """The axes of these blocks (in these rows) in one text, if there is one that means just them.
+
+        Units in no block are written as fixed, or left out if other axes would then move them.
+        """
+        return self._filled(key, named, rows, Fixed) or self._filled(key, named, rows, Gap)
+
+    def _filled(self, key: str, named: Sequence[Named], rows: range | None, filler: Filler) -> str | None:
         try:
-            # units in no block are written as fixed, unless other axes would then move them
-            axes = [
-                self._axis(key, axis, named, rows, filler or (Gap if moving - {axis} else Fixed))
-                for axis in range(len(self.symmetry.shapes[key]))
-            ]
+            axes = [self._axis(key, axis, named, rows, filler) for axis in range(len(self.symmetry.shapes[key]))]
             sized = [Fixed(self._known(key, k, rows)) if axis == Fixed(None) else axis for k, axis in enumerate(axes)]
             boxes = boxes_of(sized, self.vocabulary, rows.start if rows else 0)[1]
         except (NotExpressibleError, NotationError):

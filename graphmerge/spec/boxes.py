@@ -38,7 +38,7 @@ class Box:
 
 
 def boxes_of(axes: Sequence[Node], vocabulary: Vocabulary, first_row: int = 0) -> tuple[tuple[int, ...], list[Box]]:
-    """Shape and boxes of a tensor (of its rows from ``first_row`` on), ordered by their offsets.
+    """Shape and boxes of a tensor (of its rows from ``first_row`` on), by increasing offsets.
 
     Raises:
         NotationError: an unknown name, a base that is missing, or parts that do not make up their group.
@@ -52,7 +52,6 @@ def boxes_of(axes: Sequence[Node], vocabulary: Vocabulary, first_row: int = 0) -
         names = tuple(f.name for segment in chosen for f in segment.factors)
         block = Block(tuple(runs), ())
         boxes.append(Box(replace(block, moves=_moves(block, names, vocabulary)), names))
-    boxes.sort(key=lambda box: [run.offset for run in box.block.runs])
     return tuple(length for length, _ in measured), boxes
 
 

@@ -130,13 +130,9 @@ def axes_in(tensor: str, axis: int, text: str) -> list[Axis]:
 
 
 def whole_axes(axes: Iterable[Axis]) -> dict[tuple[str, int], int]:
-    """Lengths of the axes (tensor and number) that a pin holds from end to end."""
-    found: dict[tuple[str, int], int] = {}
-    for axis in axes:
-        run, place = axis.part.run, (axis.tensor, axis.axis)
-        if run.offset == 0 and run.strides == (1,):
-            found[place] = max(run.length, found.get(place, 0))
-    return found
+    """Lengths of the axes (tensor and number) that a pin holds from end to end, if it holds them whole."""
+    runs = (((axis.tensor, axis.axis), axis.part.run) for axis in axes)
+    return {place: run.length for place, run in runs if run.offset == 0 and run.strides == (1,)}
 
 
 def _size_of(name: Name) -> int:
