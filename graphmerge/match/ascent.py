@@ -36,7 +36,7 @@ class Ascent:
         while waiting:
             family = max(waiting, key=self._readiness) if any(self.coupled.values()) else waiting[0]
             waiting.remove(family)
-            if self._readiness(family) == 1:
+            if all(ready for _, ready in self._read(family)):
                 self.stale.discard(family.root)
             self.arrays |= self._solved(family)
             progress(total - len(waiting), total)
@@ -84,15 +84,16 @@ class Ascent:
 
     def _readiness(self, family: Family) -> float:
         """The share of a family's terms in which all else is solved."""
-        found = [
-            (term.bound, self._is_ready(term, together, family)) for term, _, together in places(family, self.terms)
-        ]
-        return sum(bound for bound, ready in found if ready) / (sum(bound for bound, _ in found) or 1)
+        found = self._read(family)
+        return sum(term.bound for term, ready in found if ready) / (sum(term.bound for term, _ in found) or 1)
 
-    def _is_ready(self, term: Term, together: list[int], family: Family) -> bool:
-        """Whether all that stands beside the family is solved."""
-        beside = [s for s in together if term.slots[s].group not in family.members]
-        return is_known(term, beside, self.arrays) and is_ready(term, together, self.arrays)
+    def _read(self, family: Family) -> list[tuple[Term, bool]]:
+        """The terms of a family, and whether all that stands beside it there is solved."""
+        found = []
+        for term, _, together in places(family, self.terms):
+            beside = [s for s in together if term.slots[s].group not in family.members]
+            found.append((term, is_known(term, beside, self.arrays) and is_ready(term, together, self.arrays)))
+        return found
 
     def _partners(self, family: Family) -> set[str]:
         """Roots of the families that share a term with this one; its own if it stands in a term twice."""

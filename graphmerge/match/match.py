@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
 
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
@@ -95,7 +94,7 @@ def match(
             ``decoder_attention_mask``) is 0 are not counted.
         groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word without a dot is the last part
             of names, and a base brings the groups over it. By default all without data; with data those kinds of groups
-            whose match has the lowest loss halfway between the models.
+            whose match has the lowest barrier halfway between the models.
         similarity: of activations: ``correlation``, ``covariance`` or ``inner_product``.
         device: ``auto`` is CUDA where there is one.
         seed: of the order in which groups that depend on each other are solved.
@@ -131,11 +130,18 @@ def match(
         notes = found.notes
     solver = Solver(terms, symmetry, sweeps, seed, progress)
     if groups is None and batches is not None:
-        allowed, said = _chosen(solver, symmetry, _Halfway(ours, theirs, batches, loss, place))
-        notes = (*notes, said)
+        try:
+            halfway = _Halfway(ours, theirs, batches, loss, place)
+        except InputError as error:
+            if loss is not None:
+                raise
+            notes = (*notes, f"all groups take part, for want of a loss to choose them by ({error})")
+        else:
+            allowed, why = _chosen(solver, symmetry, halfway)
+            notes = (*notes, why)
     solution = solver.solve(allowed)
     permutations = solution.permutations
-    if read and (still_open := open_groups(read, permutations, allowed)):
+    if method == "activations" and (still_open := open_groups(read, permutations, allowed)):
         weights = weight_terms(ours.state, theirs.state, symmetry, place)
         permutations = decide(read, weights, permutations, still_open)
         notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(still_open)}")
@@ -143,19 +149,23 @@ def match(
 
 
 class _Halfway:
-    """The loss halfway between A and permuted B, on some of the batches."""
+    """The loss halfway between A and permuted B, above the mean of theirs, on some of the batches; 0 if not above."""
 
     def __init__(self, a: Input, b: Input, batches: list[Batch], loss: Loss | None, device: torch.device) -> None:
+        module = a.module or b.module
+        if module is None:
+            raise InputError("two state dicts cannot be run")
         self.a, self.b, self.device = a, b, device
         self.batches = batches[: max(2, min(8, len(batches) // 3))]
-        self.is_given, self.loss = loss is not None, loss or DefaultLoss()
-        module = a.module or b.module
-        self.model: nn.Module | None = None if module is None else copy.deepcopy(module).to(device).eval()
+        self.loss = loss or DefaultLoss()
+        self.model = copy.deepcopy(module).to(device).eval()
+        self.ends = (self._measure(a.state) + self._measure(b.state)) / 2
 
-    def measure(self, permutations: Permutations) -> float:
-        if self.model is None:
-            raise InputError("two state dicts cannot be run")
-        self.model.load_state_dict(interpolate(self.a.state, permutations.apply(self.b.state), 0.5))
+    def barrier(self, permutations: Permutations) -> float:
+        return max(0.0, self._measure(interpolate(self.a.state, permutations.apply(self.b.state), 0.5)) - self.ends)
+
+    def _measure(self, state: dict[str, torch.Tensor]) -> float:
+        self.model.load_state_dict(state)
         return measure(self.model, self.batches, self.loss, self.device, quiet).loss
 
 
@@ -167,13 +177,11 @@ def _chosen(solver: Solver, symmetry: Symmetry, halfway: _Halfway) -> tuple[tupl
         named = {group for name in chosen for group in by_kind[name]}
         return tuple(group for group in symmetry.by_name if group in named)
 
-    try:
-        tried = choose_kinds(tuple(by_kind), lambda chosen: halfway.measure(solver.solve(of(chosen)).permutations))
-    except InputError as error:
-        if halfway.is_given:
-            raise
-        return tuple(symmetry.by_name), f"all groups take part, for want of a loss to choose them by ({error})"
-    return of(tried[0].kinds), (
-        f"groups chosen by the loss halfway between the models on {len(halfway.batches)} calibration batches: "
+    def barrier(chosen: tuple[str, ...]) -> float:
+        return halfway.barrier(solver.solve(of(chosen)).permutations)
+
+    best, tried = choose_kinds(tuple(by_kind), barrier, rounding=0.01 * abs(halfway.ends))
+    return of(best.kinds), (
+        f"groups chosen by the barrier halfway between the models on {len(halfway.batches)} calibration batches: "
         + "; ".join(map(str, tried))
     )

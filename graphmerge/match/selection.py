@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from graphmerge.errors import InputError
 from graphmerge.symmetry import Symmetry
 
+CLEARLY = 1e-3
+
 
 def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str, ...]:
     """The groups that the patterns name, with all the groups over them.
@@ -57,32 +59,37 @@ def kinds(symmetry: Symmetry) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Choice:
-    """Kinds of groups, and the loss halfway between A and B when they are matched."""
+    """Kinds of groups that take part, and the barrier halfway between A and B when they are matched."""
 
     kinds: tuple[str, ...]
-    loss: float
+    barrier: float
 
     def __str__(self) -> str:
-        return f"{' + '.join(self.kinds) or 'nothing'} {self.loss:.4f}"
+        return f"{' + '.join(self.kinds) or 'nothing'} {self.barrier:.4f}"
 
 
-def choose_kinds(names: Sequence[str], loss: Callable[[tuple[str, ...]], float]) -> list[Choice]:
-    """All choices of kinds that were tried, the best first.
+def choose_kinds(
+    names: Sequence[str], barrier: Callable[[tuple[str, ...]], float], rounding: float
+) -> tuple[Choice, list[Choice]]:
+    """The best choice of kinds, and all that were tried, best first.
 
-    Starts with everything; as long as the loss falls, one kind is left out or taken back. Nothing at all is tried too.
+    Starts with everything; as long as the barrier falls, one kind is left out or taken back. Then nothing at all is
+    compared. A fall counts from `CLEARLY` of nothing's barrier on; if that is below ``rounding``, from ``rounding`` on.
     """
     tried: dict[tuple[str, ...], Choice] = {}
 
     def measured(chosen: tuple[str, ...]) -> Choice:
         if chosen not in tried:
-            tried[chosen] = Choice(chosen, loss(chosen))
+            tried[chosen] = Choice(chosen, barrier(chosen))
         return tried[chosen]
 
-    measured(())
-    best = measured(tuple(names))
+    nothing, best = measured(()), measured(tuple(names))
+    least = CLEARLY * nothing.barrier if nothing.barrier > rounding else rounding
     while True:
         near = [tuple(n for n in names if (n in best.kinds) != (n == other)) for other in names]
-        step = min((measured(chosen) for chosen in near), key=lambda choice: choice.loss, default=best)
-        if step.loss >= best.loss:
-            return sorted(tried.values(), key=lambda choice: choice.loss)
+        step = min((measured(chosen) for chosen in near), key=lambda choice: choice.barrier, default=best)
+        if step.barrier >= best.barrier - least:
+            break
         best = step
+    best = nothing if nothing.barrier < best.barrier - least else best
+    return best, sorted(tried.values(), key=lambda choice: choice.barrier)

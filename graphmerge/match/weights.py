@@ -39,10 +39,11 @@ def _term(a: torch.Tensor, b: torch.Tensor, block: Block, symmetry: Symmetry, de
     rest = [d for d in range(len(block.sizes)) if d not in {d for own in dims for d in own}]
     sizes = [torch.Size(block.sizes[d] for d in own).numel() for own in dims]
 
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+
     def lined_up(tensor: torch.Tensor) -> torch.Tensor:
-        x = tensor[block_index(block)].to(device)
-        x = torch.view_as_real(x) if x.is_complex() else x.unsqueeze(-1)
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = tensor[block_index(block)].to(device, dtype)
+        x = torch.view_as_real(x) if x.is_complex() else x
         x = x.reshape(*block.sizes, -1)  # one dimension a factor
         order = [*(d for own in dims for d in own), *rest, len(block.sizes)]
         return x.permute(order).reshape(*sizes, -1)  # (slots ..., rest)

@@ -28,8 +28,9 @@ class Moments:
     @classmethod
     def of(cls, x: torch.Tensor, y: torch.Tensor) -> Moments:
         """The moments of x (samples, units of A) and y (samples, units of B), whose samples belong together."""
+        dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
         mean_a, mean_b = (t.mean(0, dtype=torch.float64) for t in (x, y))
-        x, y = (x - mean_a).to(x.dtype), (y - mean_b).to(y.dtype)
+        x, y = (x - mean_a).to(dtype), (y - mean_b).to(dtype)
         square_a, square_b = (t.square().sum(0, dtype=torch.float64) for t in (x, y))
         return cls(len(x), mean_a, mean_b, square_a, square_b, x.mT @ y)
 
