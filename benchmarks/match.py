@@ -35,7 +35,8 @@ def main() -> None:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     exact = found.permutations == planted.inverse()
     print(
-        f"{layers} layers, {sum(p.numel() for p in a.parameters()) / 1e6:.0f} M parameters: derived in {derived:.2f} s, "
+        f"{layers} layers, {sum(p.numel() for p in a.parameters()) / 1e6:.0f} M parameters: derived in {derived:.2f} s,"
+        " "
         f"matched in {matched:.1f} s ({matched / derived:.1f} derivations), planted element recovered: {exact}; "
         f"process peak {before:.0f} MB with both models, {after:.0f} MB after matching"
     )

@@ -36,11 +36,12 @@ from graphmerge.data import Sampling
 from graphmerge.errors import InputError
 from graphmerge.match import Match
 from graphmerge.match import match as run_match
+from graphmerge.match.match import Method as MethodName
 from graphmerge.merge import merge as run_merge
 from graphmerge.report import to_json
 from graphmerge.symmetry import Permutations
 
-Method = Annotated[str, typer.Option(help="weights, activations or identity.")]
+Method = Annotated[MethodName, typer.Option(help="How to match.")]
 Groups = Annotated[
     str | None,
     typer.Option(help="Which groups take part: globs, as in 'ffn,heads'. Default: chosen on the data, else all."),
@@ -85,7 +86,7 @@ def match(
 def _match(
     a: Loaded,
     b: Loaded,
-    method: str,
+    method: MethodName,
     data: str | None,
     groups: str | None,
     similarity: str,
@@ -132,7 +133,7 @@ def merge(
     out_directory: Saved,
     permutations: Annotated[Path | None, typer.Option(help="A file that `graphmerge match` wrote.")] = None,
     weight: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of B in the average.")] = 0.5,
-    method: Annotated[str | None, typer.Option(help="Match first: weights or activations.")] = None,
+    method: Annotated[MethodName | None, typer.Option(help="Match first, this way.")] = None,
     data: Data = None,
     groups: Groups = None,
     similarity: Similarity = "correlation",
@@ -151,11 +152,11 @@ def merge(
     if (permutations is None) == (method is None):
         raise InputError("say how to align B: --permutations FILE, or --method weights | activations | identity")
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-    if permutations is not None:
-        element = Permutations.load(permutations)
+    if method is None:
+        element = Permutations.load(str(permutations))
     else:
         sampling = Sampling(batches, size, length, seed)
-        found = _match(first, second, str(method), data, groups, similarity, spec, sampling, device)
+        found = _match(first, second, method, data, groups, similarity, spec, sampling, device)
         for note in found.notes:
             say(note)
         element = found.permutations

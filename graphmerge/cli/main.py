@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import click
+import transformers
 import typer
 from rich.markup import escape
 
@@ -53,6 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [g for g in given if g != "--debug"]  # it may stand anywhere
+    if not debug:  # results and errors are said once, by us
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
     try:
         sys.exit(app(args=given, standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
