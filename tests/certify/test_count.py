@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,12 +103,11 @@ def test_sharing_decides() -> None:
     layer = mlp(3, 4)
     assert order(Residual(layer, layer), IDS) == pytest.approx(ln(3, 4))
     assert order(Residual(mlp(3, 4), mlp(3, 4)), IDS) == pytest.approx(ln(3, 4, 4))
-    mixed = Residual(mlp(3, 3), mlp(3, 3))
-    assert order(mixed, IDS) == pytest.approx(ln(3, 3, 3))
-    mixed.layers[0][0].weight = mixed.layers[1][
-        2
-    ].weight  # (hidden, residual) of one is (residual, hidden) of the other
-    assert order(mixed, IDS) == pytest.approx(ln(3))
+    up, down = nn.Linear(3, 3), nn.Linear(3, 3)
+    one, other = nn.Sequential(up, nn.Tanh(), nn.Linear(3, 3)), nn.Sequential(nn.Linear(3, 3), nn.Tanh(), down)
+    assert order(Residual(one, other), IDS) == pytest.approx(ln(3, 3, 3))
+    up.weight = down.weight  # (hidden, residual) of one is (residual, hidden) of the other
+    assert order(Residual(one, other), IDS) == pytest.approx(ln(3))
 
 
 def test_views_of_one_storage_are_one_tensor() -> None:
@@ -141,40 +141,46 @@ def test_rows_of_a_look_up_stay() -> None:
     assert order(Pooled(mlp(3, 2)), IDS) == pytest.approx(ln(3, 2))
 
 
-def test_sums_are_not_reassociated_but_operands_trade_places() -> None:
-    class Sum(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.zeros(3))
+class Pair(nn.Module):
+    """An input times a formula of two or three numbers, from one tensor or each a tensor of its own."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            a, b, c = self.w
-            return x * (a + b + c)
+    def __init__(self, formula: Callable[..., torch.Tensor], size: int = 2, together: bool = True) -> None:
+        super().__init__()
+        whole = [nn.Parameter(torch.zeros(size))] if together else [nn.Parameter(torch.zeros(())) for _ in range(size)]
+        self.numbers, self.formula, self.together = nn.ParameterList(whole), formula, together
 
-    found = count(Sum(), torch.ones(1))
-    assert found.log_order == 0
-    assert found.slices_log_order == pytest.approx(math.log(2))  # a and b
-    assert order(nn.Linear(1, 3), torch.ones(1)) == 0
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        numbers = self.numbers[0].tile(2)[: len(self.numbers[0])] if self.together else self.numbers
+        return x * self.formula(*numbers)
 
 
-def test_an_argument_that_counts_twice_is_another() -> None:
-    class Twice(nn.Module):
-        def __init__(self, first: float, second: float) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.zeros(2))
-            self.register_buffer("twice", torch.tensor([0, 1, 1]))
-            self.factors = (first, second)
+@pytest.mark.parametrize(
+    ("formula", "swaps"),
+    [
+        (lambda a, b: a + b, 2),
+        (lambda a, b: a - b, 1),
+        (lambda a, b: a / b, 1),
+        (lambda a, b: a + 2 * b, 1),
+        (lambda a, b: torch.stack([a, b, b]).sum(), 1),
+        (lambda a, b: torch.stack([a, b, b, a]).sum(), 2),
+        (lambda a, b: (a + b).exp() * (b + a).tanh() + b * a, 2),
+        (lambda a, b, c: a + b + c, 2),
+        (lambda a, b, c: torch.stack([a, b, c]).sum(), 6),
+        (lambda a, b, c: torch.where(a > 0, b, c), 1),
+    ],
+)
+def test_who_may_trade_places(formula: Callable[..., torch.Tensor], swaps: int) -> None:
+    """Operands of a sum or product, but not of another op; sums one after the other are not reassociated."""
+    size = formula.__code__.co_argcount
+    found = count(Pair(formula, size), torch.ones(1))
+    assert found.log_order == 0  # single units are slices
+    assert found.slices_log_order == pytest.approx(math.log(swaps))
+    assert order(Pair(formula, size, together=False), torch.ones(1)) == 0  # entries keep to their tensor
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * torch.cat([self.w * f for f in self.factors]).sum()
 
-    assert order(Twice(1, 2), torch.ones(1)) == pytest.approx(math.log(2))
-
-    class Uneven(Twice):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * self.w.repeat(2)[:3].sum()
-
-    assert count(Uneven(1, 2), torch.ones(1)).log_order == 0
+def test_equal_operations_are_one() -> None:
+    """Else the two products, equal as they are, could trade places by themselves."""
+    assert order(Pair(lambda a, b: a * b + b * a, together=False), torch.ones(1)) == 0
 
 
 def test_unread_entries_do_not_count() -> None:
@@ -205,6 +211,7 @@ def test_running_statistics_move_and_tables_do_not() -> None:
         def __init__(self, table: torch.Tensor) -> None:
             super().__init__()
             self.up, self.norm, self.down = nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)
+            self.norm.running_mean = torch.tensor([1.0, 2.0, 3.0])
             self.register_buffer("table", table)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -220,6 +227,20 @@ def test_a_model_is_left_as_it_was() -> None:
     count(model, IDS)
     assert model.training
     assert all(torch.equal(v, before[k]) and type(v) is torch.Tensor for k, v in model.state_dict().items())
+
+
+def test_no_generation_cache() -> None:
+    class Caching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.config, self.up, self.down = SimpleNamespace(use_cache=True), nn.Linear(2, 3), nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.down(self.up(x).exp()) if not self.config.use_cache else x
+
+    model = Caching()
+    assert order(model, torch.rand(1, 2)) == pytest.approx(ln(3))
+    assert model.config.use_cache
 
 
 class Routed(nn.Module):

@@ -30,7 +30,7 @@ def _fill(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     out = torch.zeros(x.shape[0], 5)
     out[:, :4] = up(x)
     out[:, 1] *= 2
-    out[:, [0, 2]] = out[:, [2, 4]] + 1
+    out[:, [0, 2]] = out[:, [2, 4]] + out[:, [-1]] + (10 * out[:, [0, 3]]).int()
     return out.masked_fill(torch.tensor([False, True, False, False, False]), -1.0)
 
 
