@@ -54,13 +54,17 @@ def test_settings_of_transformers_logging_come_back(tmp_path):
 
     saved(gpt2(), tmp_path)
     level = logging.get_verbosity()
+    shown = logging.is_progress_bar_enabled()
     logging.set_verbosity_info()
+    logging.enable_progress_bar()
     try:
         load_model(tmp_path)
         assert logging.get_verbosity() == logging.INFO
         assert logging.is_progress_bar_enabled()
     finally:
         logging.set_verbosity(level)
+        if not shown:
+            logging.disable_progress_bar()
 
 
 @pytest.mark.parametrize("source", ["/no/such/place", "./nowhere/at/all", Path("nowhere")])
