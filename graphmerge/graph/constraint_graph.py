@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,7 @@ from graphmerge.graph.names import name_leaves
 from graphmerge.graph.roles import Flow
 from graphmerge.graph.storage import canonical_names, storage_equations
 from graphmerge.graph.system import COPY, Unknown, assemble, original
+from graphmerge.graph.unread import unread_leaves
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import state_of
 from graphmerge.trace.inputs import Inputs, default_inputs
@@ -49,14 +51,18 @@ class ConstraintGraph:
         self.notes: tuple[str, ...] = tuple(assembled.notes) + tuple(str(u) for u in self.unknown)
 
     @cached_property
+    def flow(self) -> Flow:
+        """The solution, with its equations by the activations that they read and write."""
+        flow = Flow(solve(self.system))
+        leaves = flow.solution.leaves
+        for name in unread_leaves(flow):
+            leaves[name] = replace(leaves[name], pinned="unread: no output depends on it")
+        return flow
+
+    @property
     def solution(self) -> Solution:
         """Leaves and boxes of all parameters and buffers."""
-        return solve(self.system)
-
-    @cached_property
-    def flow(self) -> Flow:
-        """Equations by the activations that they read and write."""
-        return Flow(self.solution)
+        return self.flow.solution
 
     @cached_property
     def names(self) -> dict[int, str]:

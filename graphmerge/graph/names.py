@@ -72,7 +72,7 @@ def _name(tensors: list[str], home: Layer | None, role: str | None, labels: Mapp
     if home is not None:
         return f"{labels[home[0]]}.{home[1]}.{role or _module(tensors[0], home)}"
     if role is None:
-        return _module(tensors[0], None)
+        return _module(next((t for t in tensors if layer_of(t) is None), tensors[0]), None)
     stacks = {labels[layer[0]] for t in tensors if (layer := layer_of(t))}
     if role == "residual" or len(stacks) != 1 or stacks == {"layers"}:
         return role
