@@ -31,6 +31,11 @@ def letter_of(item: Item) -> str:
     return item if isinstance(item, str) else item.letter
 
 
+def length_of(item: Item, sizes: Mapping[str, int]) -> int:
+    """Units of the axis, or factor of an axis, that the item stands for."""
+    return item.total if isinstance(item, Window) else sizes[item]
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A tensor with an expression for each axis. A *virtual* term (tensor None) is what an op reduces to on the way."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
+from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, length_of, letter_of
 from graphmerge.algebra.structure import Choice, Conflict, Structures
 
 LetterKey = tuple[str, int]  # a letter, and which of its factors
@@ -312,16 +312,12 @@ def _aligned(factors: Factors, spelled: Factors, keys: list[LetterKey]) -> list[
 
 def axis_choice(expr: AxisExpr, chosen: dict[str, Choice], sizes: Mapping[str, int]) -> tuple[Choice, list[LetterKey]]:
     """The choice of an axis when its letters make theirs, and the letter of each factor."""
-    inner = math.prod(_length(i, sizes) for i in expr)
+    inner = math.prod(length_of(i, sizes) for i in expr)
     offset, factors, keys = 0, [], []
     for item in expr:
-        inner //= _length(item, sizes)
+        inner //= length_of(item, sizes)
         choice = chosen[letter_of(item)]
         offset += (choice.offset + (item.start if isinstance(item, Window) else 0)) * inner
         factors += [(n, s * inner) for n, s in choice.factors]
         keys += [(letter_of(item), k) for k in range(len(choice.factors))]
     return Choice(offset, tuple(factors)), keys
-
-
-def _length(item: str | Window, sizes: Mapping[str, int]) -> int:
-    return item.total if isinstance(item, Window) else sizes[item]

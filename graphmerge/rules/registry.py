@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphmerge.algebra import Equation, EquationError, Origin, Term, equation
-from graphmerge.algebra.equation import AxisExpr, drop_units, letter_of
+from graphmerge.algebra.equation import AxisExpr, drop_units, length_of, letter_of
 from graphmerge.rules.laws import added_term, law_of
 from graphmerge.trace.program import Node, Ref
 
@@ -60,8 +60,16 @@ class Call:
         pins: Iterable[str] = (),
         virtual: Sequence[Sequence[str]] = (),
     ) -> Equation:
-        """An equation from terms; sizes of unused letters are ignored."""
+        """An equation from terms; sizes of unused letters are ignored.
+
+        Raises:
+            EquationError: a term does not fit the shape of its tensor.
+        """
         terms = [Term(r.name, tuple(drop_units(tuple(a), sizes) for a in axes)) for r, axes in refs]
+        for (ref, _), term in zip(refs, terms):
+            lengths = [math.prod(length_of(i, sizes) for i in axis) for axis in term.axes]
+            if lengths != list(ref.shape):
+                raise EquationError(f"the axes of {ref.name} come out as {lengths}, its shape is {ref.shape}")
         terms += [Term(None, tuple((x,) for x in letters)) for letters in virtual]
         used = {letter_of(i) for t in terms for a in t.axes for i in a}
         return Equation(
@@ -139,7 +147,7 @@ def derive(node: Node, constants: Mapping[str, Any]) -> Derived:
         try:
             law, bias = law_of(node, call.kind), added_term(node)
             return Derived([replace(eq, law=law, added=bias) for eq in found[0](call)])
-        except (EquationError, NotCovered) as error:
+        except Exception as error:  # whatever a rule trips over, pinning is sound, and it is said
             why = f"no rule for this use of {node.op}: {error}"
     return Derived(call.pin_all([*call.tensors, *outputs], why), why)
 
@@ -165,5 +173,3 @@ def normal_dims(dims: Any, rank: int) -> tuple[int, ...]:
     return tuple(d % rank for d in (dims if isinstance(dims, tuple) else (dims,))) if rank else ()
 
 
-def product_size(shape: Iterable[int]) -> int:
-    return math.prod(shape)
