@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphmerge.algebra import Equation
-from graphmerge.rules.registry import Call, Ref, axis_letters, broadcast, normal_dims, rule
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, broadcast, normal_dims, rule
 
 # sorted; a test keeps them so and checks that each exists
 POINTWISE = (
@@ -20,10 +20,12 @@ POINTWISE = (
 )  # fmt: skip
 # the same entries in another memory format, dtype or storage
 SAME = (
-    "alias", "clone", "contiguous", "detach", "dropout", "feature_dropout", "float", "lift_fresh", "lift_fresh_copy",
-    "positive", "resolve_conj", "resolve_neg", "to", "type_as", "_to_copy", "_conj",
+    "alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "positive", "resolve_conj",
+    "resolve_neg", "to", "type_as", "_conj", "_to_copy",
 )  # fmt: skip
-SPELLED = ("__and__", "__or__", "__xor__", "__invert__")
+SPELLED = ("__and__", "__or__", "__xor__")
+SCANS = ("cummax", "cummin", "cumprod", "cumsum", "flip", "fliplr", "flipud", "logcumsumexp", "roll")
+DROPOUT = ("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout")
 
 
 @rule(*(f"aten.{n}" for n in POINTWISE), *(f"aten.{n}" for n in SPELLED), kind="elementwise")
@@ -32,10 +34,18 @@ def pointwise(call: Call) -> list[Equation]:
     return [aligned(call, call.tensors)]
 
 
-@rule(*(f"aten.{n}" for n in SAME), "aten.alpha_dropout", kind="identity")
+@rule(*(f"aten.{n}" for n in SAME), kind="identity")
 def same(call: Call) -> list[Equation]:
     """Only the first argument is read; others give a dtype or a device."""
     return [aligned(call, call.tensors[:1])]
+
+
+@rule(*(f"aten.{n}" for n in DROPOUT), kind="identity")
+def dropout(call: Call) -> list[Equation]:
+    """The identity in eval mode; one that is always on draws at random, which no permutation survives."""
+    if call.arg(2, "train"):
+        raise NotCovered("it is on in eval mode: random")
+    return [aligned(call, call.tensors)]
 
 
 @rule("aten.copy", kind="elementwise")
@@ -64,20 +74,16 @@ def check(_: Call) -> list[Equation]:
     return []
 
 
-@rule("aten.cumsum", "aten.cumprod", "aten.flip", "aten.fliplr", "aten.roll", "aten.logcumsumexp", kind="scan")
+@rule(*(f"aten.{n}" for n in SCANS), kind="scan")
 def scan(call: Call) -> list[Equation]:
     """``... k! -> ... k!``, and what lies along k is mixed: nothing else is over k."""
     x = call.tensors[0]
     letters = axis_letters(len(x.shape))
-    position = 2 if call.node.op.startswith("aten.roll") else 1
-    dims = call.arg(position, "dims", call.arg(position, "dim"))
+    name = call.node.op.split(".")[1]
+    position = 2 if name == "roll" else 1
+    dims = {"fliplr": 1, "flipud": 0}.get(name, call.arg(position, "dims", call.arg(position, "dim")))
     along = [letters[d] for d in normal_dims(dims, len(letters))]
     axes = [(x,) for x in letters]
-    return [
-        call.terms(
-            [(x, axes), (call.out, axes)],
-            dict(zip(letters, x.shape)),
-            pins=along,
-            virtual=[[x for x in letters if x not in along]],
-        )
-    ]
+    kept = [c for c in letters if c not in along]
+    terms = [(r, axes) for r in (x, *call.node.outputs)]
+    return [call.terms(terms, dict(zip(letters, x.shape)), pins=along, virtual=[kept])]
