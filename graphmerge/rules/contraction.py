@@ -31,12 +31,10 @@ def matmul(call: Call) -> list[Equation]:
     return [call.write(text, [a, b, call.out])]
 
 
-@rule("aten.addmm", "aten.baddbmm", "aten.addbmm", "aten.addmv", kind="contraction")
+@rule("aten.addmm", "aten.baddbmm", kind="contraction")
 def add_product(call: Call) -> list[Equation]:
     """``bias + a @ b``; the bias broadcasts to the output."""
     bias, a, b = call.tensors
-    if len(a.shape) != len(call.out.shape) or len(b.shape) != len(a.shape):
-        raise NotCovered("ranks differ")
     out = ["b", "i", "j"][-len(a.shape) :]
     batch = out[:-2]
     sizes = dict(zip(out, call.out.shape)) | {"k": a.shape[-1]}
@@ -47,6 +45,16 @@ def add_product(call: Call) -> list[Equation]:
         (call.out, broadcast(call.out, out, sizes)),
     ]
     return [call.terms(terms, sizes)]
+
+
+@rule("aten.addmv", kind="contraction")
+def add_vector_product(call: Call) -> list[Equation]:
+    return [call.write("i, i k, k -> i", [*call.tensors, call.out])]
+
+
+@rule("aten.addbmm", kind="contraction")
+def add_summed_products(call: Call) -> list[Equation]:
+    return [call.write("i j, b i k, b k j -> i j", [*call.tensors, call.out])]
 
 
 @rule("aten.einsum", kind="contraction")
@@ -122,6 +130,8 @@ def attention(call: Call) -> list[Equation]:
     """
     q, k, v = call.arg(0, "query"), call.arg(1, "key"), call.arg(2, "value")
     mask = call.arg(3, "attn_mask")
+    if call.arg(4, "dropout_p", 0.0):
+        raise NotCovered("dropout of attention weights in eval mode: random")
     rank = len(q.shape)
     lead = [f"b{n}" for n in range(rank - 3)] if rank > 2 else []
     heads = ["h"] if rank > 2 else []
