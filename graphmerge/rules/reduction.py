@@ -11,9 +11,9 @@ from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, norma
 @rule(
     *(
         f"aten.{n}"
-        for n in ("all", "amax", "amin", "any", "count_nonzero", "logsumexp", "max", "mean", "min", "nansum")
+        for n in ("all", "amax", "amin", "aminmax", "any", "count_nonzero", "logsumexp", "max", "mean", "median", "min")
     ),
-    *(f"aten.{n}" for n in ("prod", "std", "sum", "var", "var_mean", "aminmax")),
+    *(f"aten.{n}" for n in ("nanmean", "nanmedian", "nansum", "prod", "std", "std_mean", "sum", "var", "var_mean")),
     kind="reduction",
 )
 def reduce(call: Call) -> list[Equation]:
@@ -24,7 +24,7 @@ def reduce(call: Call) -> list[Equation]:
     dims = call.arg(1, "dim")
     if isinstance(dims, bool):  # var(x, unbiased)
         dims = None
-    names_units = call.node.op.split(".")[1] in ("max", "min") and len(call.node.outputs) > 1
+    names_units = call.node.op.split(".")[1] in ("max", "median", "min", "nanmedian") and len(call.node.outputs) > 1
     return _reduced(call, x, normal_dims(dims, len(x.shape)), indices=names_units)
 
 
@@ -40,6 +40,14 @@ def arg(call: Call) -> list[Equation]:
     """The result names units of k: k is pinned."""
     x = call.tensors[0]
     return _reduced(call, x, normal_dims(call.arg(1, "dim"), len(x.shape)), indices=True)
+
+
+@rule("aten.kthvalue", "aten.mode", kind="reduction")
+def chosen(call: Call) -> list[Equation]:
+    """One unit of k, by its value, and its index: k is pinned."""
+    x = call.tensors[0]
+    position = 2 if call.node.op.startswith("aten.kthvalue") else 1
+    return _reduced(call, x, normal_dims(call.arg(position, "dim", -1), len(x.shape)), indices=True)
 
 
 def _reduced(call: Call, x: Ref, dims: tuple[int, ...], indices: bool) -> list[Equation]:
@@ -61,11 +69,6 @@ def _reduced(call: Call, x: Ref, dims: tuple[int, ...], indices: bool) -> list[E
 def softmax(call: Call) -> list[Equation]:
     """``... k -> ... k | ...``: the denominator has no k, so nothing else is over k."""
     return [_along(call, call.tensors[0], normal_dims(call.arg(1, "dim"), len(call.out.shape)), [])]
-
-
-@rule("aten.normalize", "aten.glu", kind="normalisation")
-def not_whole(_: Call) -> list[Equation]:
-    raise NotCovered("traced as its parts elsewhere")
 
 
 @rule("aten.layer_norm", "aten.native_layer_norm", "aten.rms_norm", "aten._fused_rms_norm", kind="normalisation")
@@ -92,11 +95,13 @@ def _along(call: Call, x: Ref, dims: tuple[int, ...], gains: list[Ref]) -> Equat
 
 @rule("aten.batch_norm", "aten._native_batch_norm_legit_no_training", kind="normalisation")
 def batch_norm(call: Call) -> list[Equation]:
-    """In eval mode ``b c ..., c, c, c, c -> b c ...``: elementwise."""
+    """In eval mode ``b c ..., c, c, c, c -> b c ...``; statistics of the batch itself are a virtual term ``c``."""
     x, *stats = call.tensors
     letters = axis_letters(len(x.shape))
     axes = [(c,) for c in letters]
-    return [call.terms([(x, axes), (call.out, axes), *((s, [("x1",)]) for s in stats)], dict(zip(letters, x.shape)))]
+    terms = [(x, axes), (call.out, axes), *((s, [("x1",)]) for s in stats)]
+    own = call.node.op.startswith("aten.batch_norm") and call.arg(5, "training")
+    return [call.terms(terms, dict(zip(letters, x.shape)), virtual=[["x1"]] if own else [])]
 
 
 @rule("aten.group_norm", kind="normalisation")
@@ -111,7 +116,7 @@ def group_norm(call: Call) -> list[Equation]:
     return [call.terms([(x, axes), (call.out, axes), *((w, [("g", "c")]) for w in gains)], sizes, virtual=[virtual])]
 
 
-@rule("aten.topk", "aten.sort", "aten.kthvalue", kind="selection")
+@rule("aten.topk", "aten.sort", kind="selection")
 def ranked(call: Call) -> list[Equation]:
     """``... e! -> ... k!``: values in order of size, and labels of e; e is pinned."""
     x = call.tensors[0]
