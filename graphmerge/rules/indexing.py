@@ -6,7 +6,7 @@ import numpy as np
 
 from graphmerge.algebra import Equation, Window
 from graphmerge.algebra.equation import AxisExpr
-from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, rule
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, broadcast, rule
 
 
 def _sizes(ref: Ref) -> tuple[list[str], list[AxisExpr], dict[str, int]]:
@@ -91,6 +91,18 @@ def split(call: Call) -> list[Equation]:
     return [windowed(call, x, out, dim, start) for out, start in pairs if 0 not in out.shape]
 
 
+@rule("aten.glu", kind="elementwise")
+def glu(call: Call) -> list[Equation]:
+    """``f + f -> f``: each half is a term."""
+    x = call.tensors[0]
+    dim = call.arg(1, "dim", -1) % len(x.shape)
+    letters, axes, sizes = _sizes(call.out)
+    halves = [list(axes), list(axes)]
+    for half, start in zip(halves, (0, call.out.shape[dim])):
+        half[dim] = (Window(letters[dim], start, x.shape[dim]),)
+    return [call.terms([(x, halves[0]), (x, halves[1]), (call.out, axes)], sizes)]
+
+
 @rule("aten.cat", "aten.concat", "aten.concatenate", kind="cat")
 def cat(call: Call) -> list[Equation]:
     """One equation a part: ``b t x -> b t (a + x + c)``."""
@@ -142,29 +154,49 @@ def index(call: Call) -> list[Equation]:
     where = [d for d, i in enumerate(indices) if i is not None]
     if (start := _consecutive(call, x, indices, where)) is not None:
         return [windowed(call, x, call.out, where[0], start)]
+    axes, read, held, sizes, pins = looked_up(call, x, indices)
+    return [call.terms([(x, axes), (call.out, read), *held], sizes, pins=pins)]
+
+
+Terms = list[tuple[Ref, list[AxisExpr]]]
+
+
+def looked_up(
+    call: Call, x: Ref, indices: tuple[Ref | None, ...]
+) -> tuple[list[AxisExpr], list[AxisExpr], Terms, dict[str, int], list[str]]:
+    """Axes of ``x``, axes of ``x[indices]``, the indices as terms, sizes, and the letters that are looked up: pinned.
+
+    Raises:
+        NotCovered: what is looked up is not one run of axes, or a mask selects.
+    """
+    where = [d for d, i in enumerate(indices) if i is not None]
     if not where or where != list(range(where[0], where[-1] + 1)):
         raise NotCovered("indexed axes that are not neighbours")
+    given = [i for i in indices if i is not None]
+    if any(_is_mask(call, i) for i in given):
+        raise NotCovered("a mask that selects entries")
     letters, axes, sizes = _sizes(x)
-    rank = max(len(indices[d].shape) for d in where)
-    looked = [f"i{k}" for k in range(rank)]
-    for d in where:
-        own = looked[rank - len(indices[d].shape) :]
-        sizes |= {i: max(n, sizes.get(i, 1)) for i, n in zip(own, indices[d].shape)}
-    terms = [(x, axes), (call.out, [*axes[: where[0]], *((i,) for i in looked), *axes[where[-1] + 1 :]])]
-    for d in where:
-        own = looked[rank - len(indices[d].shape) :]
-        terms.append((indices[d], [(i,) if n == sizes[i] else () for i, n in zip(own, indices[d].shape)]))
-    return [call.terms(terms, sizes, pins=[letters[d] for d in where])]
+    looked = [f"i{k}" for k in range(max(len(i.shape) for i in given))]
+    for i in given:
+        for letter, n in zip(looked[len(looked) - len(i.shape) :], i.shape):
+            sizes[letter] = max(n, sizes.get(letter, 1))
+    read = [*axes[: where[0]], *((i,) for i in looked), *axes[where[-1] + 1 :]]
+    return axes, read, [(i, broadcast(i, looked, sizes)) for i in given], sizes, [letters[d] for d in where]
 
 
 def _consecutive(call: Call, x: Ref, indices: tuple[Ref | None, ...], where: list[int]) -> int | None:
     """Where a constant index starts, if it names consecutive units of one axis."""
     held = indices[where[0]] if len(where) == 1 else None
     value = call.constants.get(held.name) if held is not None else None
-    if value is None or value.ndim != 1 or value.dtype.kind not in "iu" or value.size == 0:
+    if value is None or value.ndim != 1 or 0 in call.out.shape:
         return None
-    units = value % x.shape[where[0]]
+    units = np.flatnonzero(value) if value.dtype.kind == "b" else value % x.shape[where[0]]
     return int(units[0]) if bool((np.diff(units) == 1).all()) else None
+
+
+def _is_mask(call: Call, held: Ref) -> bool:
+    value = call.constants.get(held.name)
+    return value is not None and value.dtype.kind == "b"
 
 
 @rule("aten.index_select", kind="look-up")
@@ -181,8 +213,13 @@ def index_select(call: Call) -> list[Equation]:
 @rule("aten.gather", "aten.take_along_dim", kind="look-up")
 def gather(call: Call) -> list[Equation]:
     """``... v!, ... i -> ... i`` along one axis; other axes go together where the index covers them."""
-    x, held = call.tensors
-    dim = call.arg(2 if call.node.op.startswith("aten.take") else 1, "dim") % len(x.shape)
+    if call.node.op.startswith("aten.take"):
+        x, held, dim = call.arg(0, "self"), call.arg(1, "indices"), call.arg(2, "dim")
+    else:
+        x, dim, held = call.arg(0, "self"), call.arg(1, "dim"), call.arg(2, "index")
+    if dim is None:
+        raise NotCovered("a flattened input")
+    dim %= len(x.shape)
     letters, axes, sizes = _sizes(x)
     looked, pins = list(axes), [letters[dim]]
     for d, n in enumerate(held.shape):
@@ -191,17 +228,3 @@ def gather(call: Call) -> list[Equation]:
             looked[d] = (f"i{d}",)
             pins += [letters[d]] + ([f"i{d}"] if d != dim else [])
     return [call.terms([(x, axes), (held, looked), (call.out, looked)], sizes, pins=pins)]
-
-
-@rule(
-    "aten.one_hot",
-    "aten.scatter",
-    "aten.scatter_add",
-    "aten.index_add",
-    "aten.index_put",
-    "aten.nonzero",
-    kind="look-up",
-)
-def labels(call: Call) -> list[Equation]:
-    """Indices name units: everything is pinned."""
-    return call.pin_all([*call.tensors, *call.node.outputs], f"{call.reason}: its indices name units")

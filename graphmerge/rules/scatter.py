@@ -1,0 +1,75 @@
+"""Entries written at places that indices name: the named axis is pinned, the others go along."""
+
+from __future__ import annotations
+
+from graphmerge.algebra import Equation
+from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.indexing import looked_up
+from graphmerge.rules.registry import Call, NotCovered, axis_letters, broadcast, rule
+
+
+@rule("aten.one_hot", kind="look-up")
+def one_hot(call: Call) -> list[Equation]:
+    """``... -> ... v!``."""
+    return [call.write("... -> ... v!", [call.tensors[0], call.out])]
+
+
+@rule("aten.index_add", "aten.index_copy", kind="look-up")
+def index_add(call: Call) -> list[Equation]:
+    """``v! d, i, i d -> v! d``; what is copied, not added, may be written twice to one place, so i is pinned too."""
+    x, held, source = call.tensors
+    dim = call.arg(1, "dim") % len(x.shape)
+    letters = axis_letters(len(x.shape))
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    written = [("i",) if d == dim else a for d, a in enumerate(axes)]
+    sizes = dict(zip(letters, x.shape)) | {"i": source.shape[dim]}
+    pins = [letters[dim]] if call.node.op.startswith("aten.index_add") else [letters[dim], "i"]
+    return [call.terms([(x, axes), (held, [("i",)]), (source, written), (call.out, axes)], sizes, pins=pins)]
+
+
+@rule("aten.scatter", "aten.scatter_add", "aten.scatter_reduce", kind="look-up")
+def scatter(call: Call) -> list[Equation]:
+    """``d v!, d i, d i -> d v!`` along one axis; other axes go together where the index covers them.
+
+    Places along i are free only where entries are added up: the last of two entries for one place stays.
+    """
+    x, dim, held = call.arg(0, "self"), call.arg(1, "dim") % len(call.out.shape), call.arg(2, "index")
+    sources = [r for r in call.tensors if r not in (x, held)]
+    letters = axis_letters(len(x.shape))
+    sizes, pins = dict(zip(letters, x.shape)), [letters[dim]]
+    looked: list[AxisExpr] = [(c,) for c in letters]
+    for d, n in enumerate(held.shape):
+        alike = all(s.shape[d] == n for s in sources)
+        if d == dim or n != x.shape[d] or not alike:
+            sizes[f"i{d}"] = n
+            looked[d] = (f"i{d}",)
+            if d != dim or not alike or not call.node.op.startswith("aten.scatter_add"):
+                pins += [letters[d], f"i{d}"]
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    terms = [(x, axes), (held, looked), (call.out, axes)]
+    for source in sources:
+        own = [a if s == h else (f"s{d}",) for d, (a, s, h) in enumerate(zip(looked, source.shape, held.shape))]
+        sizes |= {f"s{d}": n for d, n in enumerate(source.shape)}
+        pins += [f"s{d}" for d in range(len(own))]
+        terms.append((source, own))
+    return [call.terms(terms, sizes, pins=pins)]
+
+
+@rule("aten.index_put", kind="look-up")
+def index_put(call: Call) -> list[Equation]:
+    """``a v! d, i, a i d -> a v! d`` with the values broadcast; places along i are free where entries are added up."""
+    x, indices, values = call.arg(0, "self"), call.arg(1, "indices"), call.arg(2, "values")
+    axes, read, held, sizes, pins = looked_up(call, x, indices)
+    written = [a[0] for a in read]
+    if not call.arg(3, "accumulate", False):
+        pins += [x for _, axes in held for a in axes for x in a]
+    if len(values.shape) > len(written):
+        raise NotCovered("values of more axes than they are written to")
+    terms = [(x, axes), *held, (values, broadcast(values, written, sizes)), (call.out, axes)]
+    return [call.terms(terms, sizes, pins=pins)]
+
+
+@rule("aten.nonzero", kind="look-up")
+def nonzero(call: Call) -> list[Equation]:
+    """Indices name units: everything is pinned."""
+    return call.pin_all([*call.tensors, *call.node.outputs], f"{call.reason}: its indices name units")
