@@ -18,7 +18,7 @@ from graphmerge.data import Sampling, load_data
 from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.report import to_json
-from graphmerge.spec import load_spec
+from graphmerge.spec import check_spec, load_spec
 from graphmerge.symmetry import Symmetry
 
 MODEL_HELP = "A Hugging Face directory or id, or file.py:factory (a function without arguments; the file is run)."
@@ -94,7 +94,7 @@ def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
 
 def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:
     """From the spec if one is given, else derived."""
-    return graph_of(model).symmetry() if spec is None else load_spec(spec)
+    return graph_of(model).symmetry() if spec is None else check_spec(load_spec(spec), model.model.state_dict())
 
 
 def data_for(model: Loaded, source: str | None, sampling: Sampling, why: str) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import transformers
 import typer
 from rich.markup import escape
@@ -19,6 +18,7 @@ from graphmerge.errors import GraphMergeError
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Derive the permutation symmetries of any traced Transformer, prove them, and use them to merge models.",
 )
@@ -58,13 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
     try:
-        sys.exit(app(args=given, standalone_mode=False) or 0)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        say("interrupted; nothing half-written is left")
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app(args=given)  # usage errors and interrupts exit with a code of their own
     except GraphMergeError as error:
         if debug:
             raise
