@@ -59,21 +59,33 @@ class Inputs:
         return replace(self, args=args, kwargs=kwargs)
 
     @property
+    def ids(self) -> dict[str, torch.Tensor]:
+        """Integer matrices (batch, length)."""
+        return {n: t for n, t in self.tensors.items() if t.dim() == 2 and not t.is_floating_point()}
+
+    @property
+    def sequences(self) -> dict[str, torch.Tensor]:
+        """Tensors whose second axis runs over a sequence: ids, else features (batch, length, width)."""
+        return self.ids or {n: t for n, t in self.tensors.items() if t.dim() == 3 and t.is_floating_point()}
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths of the sequences, each once."""
+        return tuple(dict.fromkeys(t.shape[1] for t in self.sequences.values()))
+
+    @property
     def length(self) -> int | None:
-        """Sequence length: the second axis of the first integer matrix, if there is one."""
-        ids = [t for t in self.tensors.values() if t.dim() == 2 and not t.is_floating_point() and t.shape[1] > 1]
-        return ids[0].shape[1] if ids else None
+        """The first sequence length, if there is one."""
+        return self.lengths[0] if self.lengths else None
 
     def resized(self, length: int) -> Inputs:
-        """Every sequence axis of the inputs' own length gets ``length`` units; the contents repeat."""
-        old = self.length
-        if old is None or old == length:
-            return self
-        where = torch.arange(length) % old
+        """Every axis that runs over a sequence gets ``length`` units; the contents repeat."""
         new = {}
         for name, tensor in self.tensors.items():
-            for axis in _sequence_axes(tensor, old):
-                tensor = tensor.index_select(axis, where.to(tensor.device))
+            axes = _sequence_axes(tensor, self.lengths) | ({1} if name in self.sequences else set())
+            for axis in sorted(axes):
+                where = torch.arange(length, device=tensor.device) % tensor.shape[axis]
+                tensor = tensor.index_select(axis, where)
             new[name] = tensor
         return self.with_tensors(new)
 
@@ -83,11 +95,14 @@ def _name(path: Any) -> str:
     return ".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[1:])
 
 
-def _sequence_axes(tensor: torch.Tensor, length: int) -> list[int]:
-    """Axes that run over the sequence: of a mask over pairs of positions the last two, else the second."""
-    if tensor.dim() >= 3 and tensor.shape[-1] == tensor.shape[-2] == length:
-        return [tensor.dim() - 2, tensor.dim() - 1]
-    return [1] if tensor.dim() >= 2 and tensor.shape[1] == length else []
+def _sequence_axes(tensor: torch.Tensor, lengths: tuple[int, ...]) -> set[int]:
+    """Axes as long as a sequence: the second; the last of a mask over positions, the last two over pairs of them."""
+    shape, rank = tensor.shape, tensor.dim()
+    along = {n for n in lengths if n > 1}
+    found = {1} if rank in (2, 3) and shape[1] in along else set()
+    if rank >= 3 and shape[-1] in along and (shape[-2] == 1 or shape[-2] in along):
+        found |= {rank - 1} | ({rank - 2} if shape[-2] > 1 else set())
+    return found
 
 
 def lengths(model: torch.nn.Module, inputs: Inputs) -> Iterator[int]:

@@ -33,7 +33,8 @@ def trace_once(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] 
 def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> list[Program]:
     """The forward pass at two lengths that collide with nothing in the model; at the given one where that fails.
 
-    Inputs without a sequence axis are traced as they are. The solution of both together is their meet.
+    Inputs without a sequence axis are traced as they are, and so are features whose second axis has one size only. The
+    solution of both traces together is their meet.
 
     Raises:
         TraceError: not even the given inputs run.
@@ -45,13 +46,17 @@ def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...]
         try:
             programs.append(trace_once(model, inputs.resized(length), outputs))
         except TraceError:
+            if not inputs.ids:
+                return [trace_once(model, inputs, outputs)]
             continue
         if len(programs) == SIZES:
             return programs
-    try:
-        programs.append(trace_once(model, inputs, outputs))
-    except TraceError:
-        if not programs:
-            raise
-    programs[0].notes.append(f"traced at {len(programs)} length(s) only: the model refuses others")
+    if inputs.length not in [p.example.length for p in programs]:
+        try:
+            programs.append(trace_once(model, inputs, outputs))
+        except TraceError:
+            if not programs:
+                raise
+    if len(programs) < SIZES:
+        programs[0].notes.append(f"traced at length {programs[0].example.length} only: the model refuses others")
     return programs
