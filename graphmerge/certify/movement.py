@@ -68,7 +68,7 @@ def embedding(func: Any, table: Any, rows: Any, *_: Any) -> Scalars:
 def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -> Any:
     """Chosen units of one axis; a run of them is a slice."""
     source = _fixed_places(func, source, units)
-    choice = (units % source.shape[axis]).tolist() if units.dim() == 1 else []
+    choice = units.tolist() if units.dim() == 1 else []
     if choice and choice == list(range(choice[0], choice[-1] + 1)):
         return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1)
     return _told(source, lambda t: func(t, axis, units, **kwargs), [axis % source.dim()])
