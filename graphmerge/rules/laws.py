@@ -9,6 +9,8 @@ added up. ``odd``, ``positive``, ``square``: entry by entry, commuting with sign
 
 from __future__ import annotations
 
+import torch
+
 from graphmerge.trace.program import Node, Ref
 
 _BY_KIND = {
@@ -18,7 +20,6 @@ _BY_KIND = {
     "expand": "linear",
     "slice": "linear",
     "cat": "linear",
-    "look-up": "linear",
     "contraction": "product",
     "convolution": "product",
     "attention": "attention",
@@ -26,7 +27,7 @@ _BY_KIND = {
 _BY_OP = {
     **dict.fromkeys(("add", "sub"), "sum"),
     **dict.fromkeys(("sum", "mean"), "total"),
-    **dict.fromkeys(("cumsum", "flip", "roll", "neg"), "linear"),
+    **dict.fromkeys(("cumsum", "embedding", "flip", "index", "index_add", "index_select", "neg", "roll"), "linear"),
     **dict.fromkeys(("tanh", "sin", "sinh", "asinh", "atan", "asin", "erf", "erfinv", "sign"), "odd"),
     **dict.fromkeys(("relu", "leaky_relu"), "positive"),
     "square": "square",
@@ -48,13 +49,28 @@ def law_of(node: Node, kind: str) -> str:
     if name == "pow":
         return "square" if second == 2 else "pointwise"
     law = _BY_OP.get(name, _BY_KIND.get(kind, "pointwise"))
+    if _is_irregular(node, name):
+        return "pointwise"
     if law in ("gate", "quotient") and not isinstance(second, Ref):
         return "linear"
     if law == "sum" and not isinstance(second, Ref):
         return "pointwise"  # a number added to every entry
-    if law == "quotient" and node.kwargs.get("rounding_mode") is not None:
-        return "pointwise"
     return law
+
+
+def _is_irregular(node: Node, name: str) -> bool:
+    """A use that falls short of its op's law: rounded, cast to integers, padded with a number, a diagonal."""
+    values = (*node.args, *node.kwargs.values())
+    if node.kwargs.get("rounding_mode") is not None:
+        return True
+    if any(isinstance(v, torch.dtype) and not (v.is_floating_point or v.is_complex) for v in values):
+        return True
+    if name in ("constant_pad_nd", "pad"):
+        return any(isinstance(v, float | int) and v != 0 for v in values)
+    if name == "einsum":
+        operands = str(node.args[0]).partition("->")[0].replace(" ", "").split(",")
+        return any(len(set(term.replace("...", ""))) < len(term.replace("...", "")) for term in operands)
+    return False
 
 
 def added_term(node: Node) -> int | None:
