@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class _Builder:
         self.program = Program({}, [], (), {}, graph, holders, example, list(notes))
         self.graph, self.written = functional(graph)
         self.assigned = {n.removeprefix(NEW_VALUE) for n in names.values() if n.startswith(NEW_VALUE)}
+        _rename_clashes(self.graph.graph, self.state)
         for node in self.graph.graph.nodes:
             getattr(self, f"_{node.op}")(node, names)
 
@@ -205,6 +207,14 @@ class _Builder:
             node.meta["tensor"] = node.name
             module, source = node.meta.get("graphmerge", ("", ""))
             self._tensor(node.name, tuple(value.shape), "constant", value, " ".join(filter(None, (module, source))))
+
+
+def _rename_clashes(graph: torch.fx.Graph, state: Iterable[str]) -> None:
+    """No activation may bear the name of a parameter: ``mean`` may be a buffer, ``split.0`` an entry of a list."""
+    taken = {".".join(parts[:k]) for key in state for parts in [key.split(".")] for k in range(1, len(parts) + 1)}
+    for node in graph.nodes:
+        while node.op != "placeholder" and node.name in taken:
+            node._rename(f"{node.name}_op")
 
 
 def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:
