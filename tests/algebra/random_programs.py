@@ -11,6 +11,7 @@ import math
 import random
 import string
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -37,6 +38,7 @@ class Code:
     values: list[Shape] = field(default_factory=lambda: [INPUT_SHAPE])
     parameters: list[Shape] = field(default_factory=list)
     unread: set[int] = field(default_factory=set)
+    wanted: int = 0  # parameters that lines so far read
 
     def line(self, text: str, shape: Shape, reads: tuple[int, ...] = ()) -> None:
         if math.prod(shape) > MAX_ENTRIES or len(shape) > MAX_RANK:
@@ -44,6 +46,7 @@ class Code:
         self.lines.append(text)
         self.unread -= set(reads)
         self.unread.add(len(self.values))
+        self.wanted = len(self.parameters)
         self.values.append(shape)
 
     def parameter(self, shape: Shape) -> str:
@@ -361,11 +364,9 @@ class Drawn(nn.Module):
         code = Code(rng)
         families = list(WEIGHTS)
         while len(code.lines) < steps:
-            parameters = len(code.parameters)
-            try:
+            with suppress(TooLarge):
                 rng.choices(families, list(WEIGHTS.values()))[0](code)
-            except TooLarge:
-                del code.parameters[parameters:]
+            del code.parameters[code.wanted :]
         self.outputs = _finish(code)
         self.lines = code.lines
         self.p = nn.ParameterList(torch.zeros(s, dtype=torch.float64) for s in code.parameters)
@@ -374,7 +375,7 @@ class Drawn(nn.Module):
         names = {"torch": torch, "F": nn.functional, "v": [x], "p": self.p}
         for text in self.lines:
             names["v"].append(eval(text, names))
-        return [eval(text, names) for text in self.outputs]
+        return [torch.atleast_1d(eval(text, names)) for text in self.outputs]
 
     def __str__(self) -> str:
         shapes = ", ".join(f"p[{k}] {tuple(q.shape)}" for k, q in enumerate(self.p))

@@ -51,7 +51,9 @@ def _equation(text: str, tensors: list[Tensor], sizes: Mapping[str, int]) -> Equ
         for axis, token in enumerate(re.findall(r"\(.*?\)|\S+", pattern)):
             if WINDOW.search(token):
                 items = tuple(_item(word, shape[axis], sizes) for word in token.strip("()").split())
-                lengths = dict(sizes) | {i.letter: i.total - i.start - _after(token) for i in items if isinstance(i, Window)}
+                lengths = dict(sizes) | {
+                    i.letter: i.total - i.start - _after(token) for i in items if isinstance(i, Window)
+                }
                 shape[axis] = math.prod(lengths[letter_of(i)] for i in items)
                 windowed[number, axis] = items
         shapes.append(tuple(shape))
@@ -83,7 +85,9 @@ def symmetry_of(system: System) -> Symmetry:
     free = [n for n in order if solution.leaves[n].pinned is None and solution.leaves[n].size > 1]
     names = dict(zip(free, (*ascii_lowercase, *(x + y for x in ascii_lowercase for y in ascii_lowercase))))
     bases = {b for n in free for b in solution.leaves[n].over if solution.leaves[b].pinned is not None}
-    layout = {t: blocks for t, found in boxes.items() if (blocks := tuple(b for x in found if (b := _block(x, names)).moves))}
+    layout = {
+        t: blocks for t, found in boxes.items() if (blocks := tuple(b for x in found if (b := _block(x, names)).moves))
+    }
     names |= {n: f"_{n}" for n in bases}
     members = members_of(layout)
     groups = tuple(

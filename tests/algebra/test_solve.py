@@ -295,9 +295,7 @@ case(
 @pytest.mark.parametrize("name", CASES)
 def test_case(name: str) -> None:
     wanted = CASES[name]
-    system = system_of(
-        wanted.parameters, wanted.equations, wanted.activations, wanted.constants, wanted.sizes
-    )
+    system = system_of(wanted.parameters, wanted.equations, wanted.activations, wanted.constants, wanted.sizes)
     found = symmetry_of(system)
     assert groups_text(found) == wanted.groups
     assert tensors_text(found) == wanted.tensors
