@@ -171,5 +171,3 @@ def normal_dims(dims: Any, rank: int) -> tuple[int, ...]:
     if dims is None or dims == ():
         return tuple(range(rank))
     return tuple(d % rank for d in (dims if isinstance(dims, tuple) else (dims,))) if rank else ()
-
-
