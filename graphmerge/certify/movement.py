@@ -70,7 +70,7 @@ def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -
     source = _fixed_places(func, source, units)
     choice = units.tolist() if units.dim() == 1 else []
     if choice and choice == list(range(choice[0], choice[-1] + 1)):
-        return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1)
+        return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1).clone()  # a look-up copies
     return _told(source, lambda t: func(t, axis, units, **kwargs), [axis % source.dim()])
 
 

@@ -18,10 +18,7 @@ from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.nodes import Nodes
 from graphmerge.certify.scalars import Scalars, tensor_of
 
-FRESH: Final = (
-    "empty", "empty_like", "full", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones", "ones_like",
-    "zeros", "zeros_like",
-)  # fmt: skip
+FRESH: Final = (*movement.FACTORIES, "empty", "full", "ones", "zeros")
 
 
 @dataclass(frozen=True)

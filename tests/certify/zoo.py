@@ -31,7 +31,9 @@ def _fill(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     out[:, :4] = up(x)
     out[:, 1] *= 2
     out[:, [0, 2]] = out[:, [2, 4]] + out[:, [-1]] + (10 * out[:, [0, 3]]).int()
-    return out.masked_fill(torch.tensor([False, True, False, False, False]), -1.0)
+    chosen = out.index_select(1, torch.tensor([1, 2]))
+    chosen += 1
+    return torch.cat([out, chosen], -1).masked_fill(torch.tensor([False, True] + [False] * 5), -1.0)
 
 
 def _statistics(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
