@@ -31,9 +31,11 @@ def _live_boxes(flow: Flow) -> set[int]:
     live: set[int] = set()
     for number in reversed(range(len(flow.equations))):
         eq, written = flow.equations[number], flow.outputs[number]
+        # an op without a rule only pins, tensor by tensor: what it reads counts as read, since it is not known for what
+        ends = eq.origin.op in ENDS or (len(eq.terms) == 1 and bool(eq.pins))
         for _ in range(2):  # once more, for what the first round reached through a virtual term
             for instance in by_equation[number]:
                 results = [b for b, t in zip(instance.boxes, eq.terms) if t.tensor is None or t.tensor in written]
-                if eq.origin.op in ENDS or any(b in live for b in results or instance.boxes):
+                if ends or any(b in live for b in results or instance.boxes):
                     live |= set(instance.boxes)
     return live

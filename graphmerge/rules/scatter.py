@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphmerge.algebra import Equation
-from graphmerge.algebra.equation import AxisExpr
+from graphmerge.algebra.equation import AxisExpr, letter_of
 from graphmerge.rules.indexing import looked_up
 from graphmerge.rules.registry import Call, NotCovered, axis_letters, broadcast, rule
 
@@ -60,9 +60,9 @@ def index_put(call: Call) -> list[Equation]:
     """``a v! d, i, a i d -> a v! d`` with the values broadcast; places along i are free where entries are added up."""
     x, indices, values = call.arg(0, "self"), call.arg(1, "indices"), call.arg(2, "values")
     axes, read, held, sizes, pins = looked_up(call, x, indices)
-    written = [a[0] for a in read]
+    written = [letter_of(a[0]) for a in read]
     if not call.arg(3, "accumulate", False):
-        pins += [x for _, axes in held for a in axes for x in a]
+        pins += [letter_of(i) for _, axes in held for axis in axes for i in axis]
     if len(values.shape) > len(written):
         raise NotCovered("values of more axes than they are written to")
     terms = [(x, axes), *held, (values, broadcast(values, written, sizes)), (call.out, axes)]
