@@ -167,11 +167,12 @@ class _Trial:
 
 
 def _moving(symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int) -> Permutations:
-    """A random element that moves something; a group of two units stays put every other time."""
-    draws = (Permutations.random(symmetry, seed=seed + 1000 * k, groups=groups) for k in range(20))
-    element = next(draws)
-    while symmetry.groups and element.is_identity:
-        element = next(draws)
+    """A random element that moves something, if any does; a group of two units stays put every other time."""
+    element = Permutations.identity(symmetry)
+    for k in range(20):
+        element = Permutations.random(symmetry, seed=seed + 1000 * k, groups=groups)
+        if not element.is_identity:
+            break
     return element
 
 

@@ -1,0 +1,73 @@
+"""Weights and inputs drawn for the check."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import graphmerge as gm
+from graphmerge.trace.capture import state_of
+from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.sizes import trace_once
+from graphmerge.verify.draw import draw_inputs, draw_weights, padded, vocabularies
+from tests.families import FAMILIES
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm, self.head = nn.Embedding(13, 6), nn.BatchNorm1d(6), nn.Linear(6, 13)
+        self.register_buffer("table", torch.arange(6.0))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.embed(ids).flatten(0, 1)) * self.table)
+
+
+def test_weights_hide_nothing_and_tables_stay() -> None:
+    model = Net().eval()
+    program = trace_once(model, Inputs.of(torch.tensor([[1, 2, 3]])))
+    drawn = draw_weights(program, state_of(model), torch.Generator().manual_seed(0))
+    assert set(drawn) == set(state_of(model))
+    assert torch.equal(drawn["table"], model.table)
+    assert drawn["norm.running_var"].gt(0).all()
+    for name, tensor in drawn.items():
+        if name not in ("table", "norm.num_batches_tracked"):
+            assert tensor.dtype == torch.float64
+            assert len(tensor.unique()) == tensor.numel(), name
+    again = draw_weights(program, state_of(model), torch.Generator().manual_seed(0))
+    assert all(torch.equal(drawn[k], again[k]) for k in drawn)
+
+
+def test_ids_do_not_repeat_and_fit_their_table() -> None:
+    model = Net().eval()
+    program = trace_once(model, Inputs.of(torch.tensor([[1, 1, 1, 1]])))
+    assert vocabularies(program) == {"0": 13}
+    ids = draw_inputs(program, torch.Generator().manual_seed(0))["0"]
+    assert len(ids.unique()) == 4
+    assert ids.max() < 13
+
+
+def test_the_last_position_is_masked_where_the_model_takes_a_mask() -> None:
+    bert = FAMILIES["BERT"].model()
+    mask = padded(bert, default_inputs(bert)).kwargs["attention_mask"]
+    assert mask.tolist() == [[1] * 10 + [0]]
+    own = Inputs.of({"input_ids": torch.ones(1, 4).long(), "attention_mask": torch.tensor([[0, 1, 1, 1]])})
+    assert padded(bert, own).kwargs["attention_mask"].tolist() == [[0, 1, 1, 0]]
+    assert own.kwargs["attention_mask"].tolist() == [[0, 1, 1, 1]]  # the given one stays
+    plain = Inputs.of(torch.tensor([[1, 2, 3]]))
+    assert padded(Net(), plain) is plain
+
+
+def test_pictures_come_from_their_own_range() -> None:
+    vit = FAMILIES["ViT"].model()
+    program = trace_once(vit, default_inputs(vit))
+    pixels = draw_inputs(program, torch.Generator().manual_seed(0))["pixel_values"]
+    assert pixels.shape == (1, 3, 8, 8)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+
+
+def test_the_public_door() -> None:
+    model = Net().eval()
+    ids = torch.tensor([[1, 2, 3]])
+    assert gm.verify(model, gm.trace(model, ids).symmetry(), ids).ok
