@@ -316,6 +316,32 @@ def look_up(c: Code) -> None:
     c.line(f"v[{k}][{before}torch.tensor({units})]", _put(c.values[k], axis, len(units)), (k,))
 
 
+def special(c: Code) -> None:
+    """Ops with a shape of their own: a gate, a convolution, norms of groups and batches, look-ups, sums by index."""
+    k = c.pick(2)
+    shape, axis = c.values[k], c.axis(k)
+    n = shape[axis]
+    units = f"torch.tensor({[c.rng.randrange(n) for _ in range(3)]})"
+    match c.rng.randrange(7):
+        case 0 if n % 2 == 0:
+            c.line(f"F.glu(v[{k}], {axis})", _put(shape, axis, n // 2), (k,))
+        case 1 if len(shape) == 3 and shape[1] % 2 == 0:
+            weight = c.parameter((4, shape[1] // 2, 1))
+            c.line(f"F.conv1d(v[{k}], {weight}, groups=2)", (shape[0], 4, shape[2]), (k,))
+        case 2 if shape[1] % 2 == 0 and math.prod(shape) > 2:
+            gain = c.parameter((shape[1],)) if c.rng.random() < 0.5 else "None"
+            c.line(f"F.group_norm(v[{k}], 2, {gain})", shape, (k,))
+        case 3 if shape[0] > 1 and len(shape) < 6:
+            c.line(f"F.batch_norm(v[{k}], None, None, training=True)", shape, (k,))
+        case 4:
+            c.line(f"v[{k}].topk({(n + 1) // 2}, {axis})[0]", _put(shape, axis, (n + 1) // 2), (k,))
+        case 5:
+            c.line(f"v[{k}].index_select({axis}, {units})", _put(shape, axis, 3), (k,))
+        case 6:
+            source = c.parameter(_put(shape, axis, 3))
+            c.line(f"v[{k}].index_add({axis}, {units}, {source})", shape, (k,))
+
+
 def attend(c: Code) -> None:
     """Scaled dot-product attention of a value's own projections, heads split from the last axis."""
     k = c.pick(2)
@@ -336,7 +362,7 @@ def attend(c: Code) -> None:
 
 WEIGHTS: dict[Callable[[Code], None], int] = {
     linear: 4, einsum: 5, split_axis: 4, merge_axes: 3, reshape: 1, permute: 2, part: 3, chunks: 3, join: 4, pad: 1,
-    combine: 7, pointwise: 3, along: 2, reduce: 2, copies: 2, product: 1, look_up: 1, attend: 1,
+    combine: 7, pointwise: 3, along: 2, reduce: 2, copies: 2, product: 1, look_up: 1, special: 2, attend: 1,
 }  # fmt: skip
 
 

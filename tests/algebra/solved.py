@@ -62,7 +62,8 @@ def _equation(text: str, tensors: list[Tensor], sizes: Mapping[str, int]) -> Equ
         replace(term, axes=tuple(windowed.get((number, axis), items) for axis, items in enumerate(term.axes)))
         for number, term in enumerate(plain.terms)
     ]
-    return replace(plain, terms=tuple(terms))
+    used = {letter_of(item) for term in terms for axis in term.axes for item in axis}
+    return replace(plain, terms=tuple(terms), sizes={**plain.sizes, **{x: n for x, n in sizes.items() if x in used}})
 
 
 def _item(word: str, whole: int, sizes: Mapping[str, int]) -> str | Window:
