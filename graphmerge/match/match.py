@@ -92,8 +92,8 @@ def match(
         a, b: modules or paths; for ``weights`` also state dicts.
         data: calibration batches, as for `evaluate`; ``activations`` needs them. Positions where ``attention_mask`` (or
             ``decoder_attention_mask``) is 0 are not counted.
-        groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word without a dot is the last part
-            of names, and a base brings the groups over it. By default all without data; with data those kinds of groups
+        groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word is the last part of names,
+            and a base brings the groups over it. By default all without data; with data those kinds of groups
             whose match has the lowest barrier halfway between the models.
         similarity: of activations: ``correlation``, ``covariance`` or ``inner_product``.
         device: ``auto`` is CUDA where there is one.

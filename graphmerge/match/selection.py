@@ -16,8 +16,8 @@ CLEARLY = 1e-3
 def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str, ...]:
     """The groups that the patterns name, with all the groups over them.
 
-    A pattern is a glob over whole names, or, if it has no dot, over their last parts: ``ffn`` is every
-    ``layers.*.ffn``, ``heads`` every heads with its ``qk`` and ``v``. A comma stands between patterns.
+    A pattern is a glob over whole names or over their last parts: ``ffn`` is every ``layers.*.ffn``, ``heads`` every
+    heads with its ``qk`` and ``v``. A comma stands between patterns.
 
     Raises:
         InputError: a pattern names nothing.
@@ -35,7 +35,7 @@ def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern) or ("." not in pattern and fnmatch.fnmatchcase(kind(name), pattern))
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(kind(name), pattern)
 
 
 def kind(name: str) -> str:

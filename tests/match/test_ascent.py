@@ -9,6 +9,7 @@ from graphmerge.match.ascent import Ascent
 from graphmerge.match.solver import Solver
 from graphmerge.match.terms import Similarity, Slot, WeightTerm, arrays_of
 from graphmerge.match.weights import weight_terms
+from graphmerge.symmetry import Symmetry
 from tests.match.specs import gpt2
 from tests.symmetry.drawn import state_of, symmetries
 
@@ -59,6 +60,47 @@ def test_a_group_on_both_sides_of_a_tensor():
         last = ascent.objective()
         ascent.climb(sweeps=5)
         assert ascent.objective() >= last
+
+
+def independent() -> tuple[list[WeightTerm], Symmetry]:
+    (a, symmetry), b = gpt2(), gpt2()[0]
+    rng = torch.Generator().manual_seed(1)
+    for parameter in b.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=rng)
+    return weight_terms(a.state_dict(), b.state_dict(), symmetry, CPU), symmetry
+
+
+def test_it_ends_where_no_family_gains():
+    terms, symmetry = independent()
+    ascent = Ascent(terms, symmetry.by_name, arrays_of(symmetry.identity()))
+    ascent.climb(sweeps=50)
+    assert not ascent.stale
+    reached = ascent.objective()
+    ascent.stale = set(ascent.families)
+    ascent.sweep()
+    assert ascent.objective() == reached
+
+
+def test_the_better_of_two_starts_is_kept():
+    terms, symmetry = independent()
+    for groups in (list(symmetry.by_name), ["residual", "layers.0.ffn"], ["residual", "layers.1.ffn"]):
+        standing = arrays_of(symmetry.identity())
+        reached = []
+        for known in (standing, {k: v for k, v in standing.items() if k not in groups}):
+            ascent, rng = Ascent(terms, groups, known), np.random.default_rng(0)
+            ascent.start()
+            while ascent.stale:
+                ascent.sweep(rng)
+            reached.append(ascent.objective())
+        found = Solver(terms, symmetry, sweeps=50, seed=0).solve(groups)
+        assert np.isclose(found.history[-1], max(reached), rtol=1e-9)
+
+
+def test_a_base_may_move_while_what_is_over_it_stands():
+    model, symmetry = gpt2()
+    a, p = model.state_dict(), symmetry.random(0, groups=("layers.0.heads",))
+    terms = weight_terms(a, p.apply(a), symmetry, CPU)
+    assert Solver(terms, symmetry, sweeps=5, seed=0).solve(["layers.0.heads"]).permutations == p.inverse()
 
 
 def test_groups_that_share_no_term_are_parts_of_their_own():

@@ -84,6 +84,10 @@ def test_the_history_is_the_objective_sweep_by_sweep():
     assert worth > sum(float((a[k] * b[k]).sum()) for k in a if k != "lm_head.weight")
     assert match(a, b, symmetry, seed=0).permutations == found.permutations
     assert len(match(a, b, symmetry, sweeps=1).history) == 2
+    # what does not take part counts too
+    some = match(a, b, symmetry, groups="ffn")
+    moved = some.permutations.apply(b)
+    assert np.isclose(some.history[-1], sum(float((a[k] * moved[k]).sum()) for k in a if k != "lm_head.weight"))
 
 
 def test_nothing_is_changed_and_the_training_mode_stays():

@@ -58,6 +58,8 @@ def test_complex_weights_and_integers():
     p = symmetry.random(2)
     assert not p.is_identity
     assert match(a, p.apply(a), symmetry).permutations == p.inverse()
+    (term,) = weight_terms(a, a, symmetry, CPU)
+    assert term.a.shape == (4, 2)  # real and imaginary parts
 
 
 def test_half_precision_and_another_dtype_on_the_other_side():

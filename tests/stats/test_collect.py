@@ -77,6 +77,9 @@ def test_which_samples_count():
     assert several is not None
     assert several.tolist() == [k for k in flat for _ in range(2)]
     assert counted((4, 3), batch) is None
+    decoder = counted((1, 2), batch | {"decoder_attention_mask": torch.tensor([[1, 0]])})
+    assert decoder is not None
+    assert decoder.tolist() == [True, False]
     assert counted((6,), {}) is counted((6,), (mask,)) is None
     both = counted((2, 3), batch | {"decoder_attention_mask": torch.tensor([[1, 0, 0], [1, 1, 1]])})
     assert both is not None

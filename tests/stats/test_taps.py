@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import graphmerge as gm
 from graphmerge.stats import Slot
 from graphmerge.stats.taps import Tap, find_taps
 from graphmerge.stats.watch import INPUT, Site
-from graphmerge.symmetry import Symmetry
+from graphmerge.symmetry import Block, Group, Move, Run, Symmetry
 from tests.match.specs import MODELS, RESIDUAL, batches, gpt2
 from tests.modules import variant
 
@@ -83,6 +84,28 @@ def test_factors_that_nothing_moves_are_samples():
     heads = Tap(site, (Slot("heads"),), (2,), ((1, positions),), factors=(2, 3), order=(1, 0))
     x = torch.randn(4, 6)
     assert torch.equal(heads.features(x, None), x[:, positions].reshape(4, 2, 3).mT.reshape(12, 2))
+
+
+class FirstRows(nn.Module):
+    """Only the first two of four rows of its parameter are used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.weight[:2])
+
+
+def test_only_the_blocks_that_are_used_are_read():
+    first, second = (
+        Block((Run(start, (2,), (1,)), Run(0, (3,), (1,))), (Move(name, (1,)),))
+        for start, name in ((0, "first"), (2, "second"))
+    )
+    groups = (Group("first", 3), Group("second", 3))
+    symmetry = Symmetry(groups, (), {"weight": (first, second)}, {"weight": (4, 3)})
+    (tap,) = find_taps(FirstRows(), (torch.randn(5, 3),), symmetry, ["first", "second"])
+    assert tap.slots == (Slot("first"),)
 
 
 def test_an_unused_symmetry_has_no_taps():
