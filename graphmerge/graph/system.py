@@ -87,7 +87,7 @@ def _boundary(program: Program) -> list[Equation]:
     found = []
     for name, reason, kind in wanted:
         info = program.tensors.get(name)
-        if info is not None and info.shape and 0 not in info.shape:
+        if info is not None and 0 not in info.shape:
             origin = Origin(kind, name, "", "", "pin")
             found.append(pin_tensor(Ref(name, info.shape), reason, origin))
     return found
