@@ -9,16 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, length_of, letter_of
+from graphmerge.algebra.choices import Factors, LetterKey, aligned, axis_choice
+from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
 from graphmerge.algebra.structure import Choice, Conflict, Structures
-
-LetterKey = tuple[str, int]  # a letter, and which of its factors
-Factors = tuple[tuple[int, int], ...]
 
 
 @dataclass(slots=True)
@@ -222,7 +220,7 @@ class Leaves:
                 raise Conflict(f"axis {axis} of {tensor} has no box {choice}")
             picked.append(index)
             factors = self.structures.choices(self.axis_nodes[tensor][axis])[index].factors
-            keys += _aligned(factors, choice.factors, own)
+            keys += aligned(factors, choice.factors, own)
         return self.box(tensor, tuple(picked)), tuple(keys)
 
     def _index(self, tensor: str, axis: int) -> dict[tuple[int, Factors], int]:
@@ -265,9 +263,8 @@ class Leaves:
             if tensor.kind != "constant" or not box.touched:
                 continue
             value = self.values(box)
-            for dim in range(value.ndim):
-                if array_varies(value, dim):
-                    self.pins.setdefault(box.first + dim, (f"constant {tensor.name} varies along it", None))
+            for dim in [d for d in range(value.ndim) if array_varies(value, d)]:
+                self.pins.setdefault(box.first + dim, (f"constant {tensor.name} varies along it", None))
 
     def _settle_unread(self) -> None:
         """Units that no op reads stay put; the other axes of such a box move with a box that differs in one axis."""
@@ -301,23 +298,3 @@ class Leaves:
 def _numbered(axes: tuple[int, ...]) -> list[tuple[int, int]]:
     """(axis, which factor of it) for each occurrence of a box."""
     return [(axis, axes[:dim].count(axis)) for dim, axis in enumerate(axes)]
-
-
-def _aligned(factors: Factors, spelled: Factors, keys: list[LetterKey]) -> list[LetterKey | None]:
-    """The letter of each factor of an axis; a unit that the letters do not spell has none."""
-    named = {f: key for f, key in zip(spelled, keys) if f[0] > 1}
-    units = {f: key for f, key in reversed(list(zip(spelled, keys))) if f[0] == 1}
-    return [named.get(f) or units.get(f) for f in factors]
-
-
-def axis_choice(expr: AxisExpr, chosen: dict[str, Choice], sizes: Mapping[str, int]) -> tuple[Choice, list[LetterKey]]:
-    """The choice of an axis when its letters make theirs, and the letter of each factor."""
-    inner = math.prod(length_of(i, sizes) for i in expr)
-    offset, factors, keys = 0, [], []
-    for item in expr:
-        inner //= length_of(item, sizes)
-        choice = chosen[letter_of(item)]
-        offset += (choice.offset + (item.start if isinstance(item, Window) else 0)) * inner
-        factors += [(n, s * inner) for n, s in choice.factors]
-        keys += [(letter_of(item), k) for k in range(len(choice.factors))]
-    return Choice(offset, tuple(factors)), keys

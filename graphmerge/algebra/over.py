@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from graphmerge.algebra.leaves import Instance, Leaves, LetterKey
+from graphmerge.algebra.choices import LetterKey
+from graphmerge.algebra.leaves import Instance, Leaves
 
 
 class Over:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphmerge.algebra import Equation, Solution
-from graphmerge.algebra.leaves import Instance, LetterKey
+from graphmerge.algebra.choices import LetterKey
+from graphmerge.algebra.leaves import Instance
 from graphmerge.graph.roles import Flow
 
 Row = dict[int, int]  # occurrence -> coefficient; the combination must be 0
