@@ -206,6 +206,6 @@ class Structures:
                 for c in out
                 for f in self.choices(factor)
             ]
-            if len(out) > MAX_CHOICES:
-                raise Conflict(f"more than {MAX_CHOICES} boxes on one axis")
+            if len(out) > MAX_CHOICES:  # left whole: equations that need its parts conflict, and pin
+                return [Choice(0, ((size, 1),))]
         return out

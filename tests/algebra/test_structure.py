@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from graphmerge.algebra import structure
 from graphmerge.algebra.structure import Choice, Conflict, Structures
+from tests.algebra.solved import symmetry_of, system_of, tensors_text
 
 
 def units(choice: Choice) -> np.ndarray:
@@ -74,12 +75,20 @@ def test_no_common_refinement(make) -> None:
         make(s, s.atom(6))
 
 
-def test_too_many_boxes_on_one_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_axis_of_too_many_boxes_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structure, "MAX_CHOICES", 8)
     s = Structures()
     halves = [s.sum([s.atom(1), s.atom(1)]) for _ in range(4)]
-    with pytest.raises(Conflict, match="more than 8 boxes"):
-        s.choices(s.product(halves))
+    assert len(s.choices(s.product(halves[:3]))) == 8
+    assert s.choices(s.product(halves)) == (Choice(0, ((16, 1),)),)
+
+
+def test_and_what_needs_its_parts_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structure, "MAX_CHOICES", 3)
+    equations = ("(r c) -> r c: p q", "[0+s+2] c -> s c: q a", "r [0+s+1] -> r s: q b", "f -> f: p u")
+    shapes = {"p": (9,), "q": (3, 3), "u": (9,), "w": (4,)}
+    system = system_of(shapes, (*equations, "f: w"), {"a": (1, 3), "b": (3, 2)}, sizes={"r": 3, "c": 3})
+    assert tensors_text(symmetry_of(system)) == {"w": "a"}
 
 
 def test_sizes_of_1_and_empty_parts_vanish() -> None:
