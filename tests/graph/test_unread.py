@@ -38,7 +38,7 @@ JOINS: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], flo
     "a number decides": (lambda a, b: a if b.sum() > 0 else -a, ln(8) + ln(5) + ln(3)),
     "one number comes out": (lambda a, b: (a * b).sum(), ln(8) + ln(5) + ln(3)),
     "through a softmax of which one part is kept": (
-        lambda a, b: torch.cat([a, b], -1).softmax(-1)[..., :3], ln(8) + ln(5) + ln(3),
+        lambda a, b: torch.cat([a, b], -1).softmax(-1)[..., 3:], ln(8) + ln(5) + ln(3),
     ),
     "a part that is cut off": (lambda a, b: torch.cat([a, b], -1).exp()[..., :3], ln(8)),
 }  # fmt: skip
