@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"  # before the imports: saved files name it
 
+from graphmerge.certificate import Certificate, certify
 from graphmerge.errors import (
     ArchitectureMismatch,
     GraphMergeError,
@@ -22,6 +23,7 @@ from graphmerge.verify import Verification, verify
 __all__ = [
     "ArchitectureMismatch",
     "Axis",
+    "Certificate",
     "ConstraintGraph",
     "Curve",
     "Evaluation",
@@ -38,6 +40,7 @@ __all__ = [
     "UnknownOp",
     "Verification",
     "barrier",
+    "certify",
     "evaluate",
     "load_spec",
     "match",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphmerge.certify.errors import CertifyError
@@ -19,6 +20,17 @@ class Coloured:
     colours: list[int]
     edges: list[tuple[int, int]]
     entries: dict[int, int]
+
+    @cached_property
+    def drawn(self) -> Any:
+        """The graph as igraph has it, without colours."""
+        try:
+            import igraph
+        except ImportError:
+            raise CertifyError(
+                "counting automorphisms needs igraph, which is not installed; pip install 'graphmerge[certify]'"
+            ) from None
+        return igraph.Graph(n=len(self.colours), edges=self.edges)
 
 
 def colour(unrolled: Unrolled) -> Coloured:
@@ -87,33 +99,46 @@ def _roles(unrolled: Unrolled, node: int) -> Iterator[tuple[int, Hashable]]:
             yield child, ("times", times) if times > 1 else None
 
 
-def log_order(graph: Coloured) -> float:
-    """Natural log of the number of automorphisms, counted by BLISS."""
-    return math.log(_igraph(graph).count_automorphisms(color=graph.colours))
+def log_order(graph: Coloured, fixed: Collection[int] = ()) -> float:
+    """Natural log of the number of automorphisms that leave the entries ``fixed`` in place, counted by BLISS."""
+    return math.log(graph.drawn.count_automorphisms(color=_told_apart(graph, fixed)))
+
+
+def generators(graph: Coloured, fixed: Collection[int] = ()) -> list[dict[int, int]]:
+    """Automorphisms that leave ``fixed`` in place and of which all others are products: where each takes the entries
+    that it moves."""
+    entry = {v: n for n, v in graph.entries.items()}
+    found = graph.drawn.automorphism_group(color=_told_apart(graph, fixed))
+    return [{n: entry[image[v]] for n, v in graph.entries.items() if image[v] != v} for image in found]
 
 
 def orbits(graph: Coloured) -> dict[int, int]:
     """For every parameter entry the least of those that automorphisms take it to."""
-    least = {v: n for n, v in graph.entries.items()}
-    root: dict[int, int] = {}
+    return joined(graph.entries, generators(graph))
 
-    def find(v: int) -> int:
-        while root.setdefault(v, v) != v:
-            v = root[v]
-        return v
 
-    for generator in _igraph(graph).automorphism_group(color=graph.colours):
-        for v in graph.entries.values():
-            a, b = find(v), find(generator[v])
+def joined(entries: Iterable[int], moves: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """For every entry the least of those that products of ``moves`` take it to."""
+    root = {n: n for n in entries}
+
+    def find(n: int) -> int:
+        while root[n] != n:
+            root[n] = root[root[n]]
+            n = root[n]
+        return n
+
+    for move in moves:
+        for source, target in move.items():
+            a, b = find(source), find(target)
             root[max(a, b)] = min(a, b)
-    return {n: least[find(v)] for n, v in graph.entries.items()}
+    return {n: find(n) for n in root}
 
 
-def _igraph(graph: Coloured) -> Any:
-    try:
-        import igraph
-    except ImportError:
-        raise CertifyError(
-            "counting automorphisms needs igraph, which is not installed; pip install 'graphmerge[certify]'"
-        ) from None
-    return igraph.Graph(n=len(graph.colours), edges=graph.edges)
+def _told_apart(graph: Coloured, fixed: Collection[int]) -> list[int]:
+    """The colours, with one of its own for each fixed entry."""
+    colours = list(graph.colours)
+    fresh = max(colours, default=0)
+    for number, entry in enumerate(fixed, start=1):
+        if entry in graph.entries:
+            colours[graph.entries[entry]] = fresh + number
+    return colours

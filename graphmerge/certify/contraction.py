@@ -32,6 +32,7 @@ def contract(func: Any, left: Any, right: Any) -> Scalars:
     a, b = ids_of(nodes, left), ids_of(nodes, right)
     a = a[None] if a.dim() == 1 else a
     b = b[:, None] if b.dim() == 1 else b
+    nodes.require(result.numel())
     rows = a.unsqueeze(-2).expand(*a.shape[:-1], b.shape[-1], a.shape[-1])  # (..., n, m, k)
     columns = b.mT.unsqueeze(-3).expand(rows.shape)  # (..., n, m, k)
     lines = zip(rows.reshape(-1, a.shape[-1]).tolist(), columns.reshape(-1, a.shape[-1]).tolist())
@@ -60,6 +61,7 @@ def convolve(
         raise CertifyError(f"{func}: a transposed convolution cannot be unrolled; certify a model without it")
     nodes = nodes_of(source, weight)
     result = like(func, source, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+    nodes.require(result.numel())
     widths = [p for p in reversed(padding) for _ in range(2)]
     x = torch.nn.functional.pad(ids_of(nodes, source), widths, value=OUTSIDE)  # (b, g·i, x...)
     kernel = ids_of(nodes, weight)  # (g·o, i, k...)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from graphmerge.certify.coloured import colour, log_order, orbits
+from graphmerge.certify.coloured import Coloured, colour, log_order, orbits
+from graphmerge.certify.nodes import LIMIT
 from graphmerge.certify.unroll import unroll
 
 
@@ -25,6 +27,8 @@ class Count:
         nodes: vertices of the counted graph.
         edges: its edges.
         seconds: what it took.
+        graph: the counted graph.
+        tensors: for every parameter the nodes of its entries, in its shape; aliases have the same.
     """
 
     log_order: float
@@ -33,9 +37,16 @@ class Count:
     nodes: int
     edges: int
     seconds: float
+    graph: Coloured = field(repr=False, compare=False)
+    tensors: Mapping[str, torch.Tensor] = field(repr=False, compare=False)
 
 
-def count(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...] = ("logits",)) -> Count:
+def count(
+    model: torch.nn.Module,
+    example_inputs: Any,
+    outputs: tuple[str, ...] | None = ("logits",),
+    limit: int = LIMIT,
+) -> Count:
     """Count exactly the permutations of parameter entries that leave a model's scalar computation graph unchanged.
 
     The forward pass is unrolled into one node for each scalar operation, equal ones shared. Inputs, constants, outputs
@@ -46,15 +57,16 @@ def count(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...] 
     Args:
         model: any module, with eager attention. The values of its parameters are never read.
         example_inputs: a dict for ``model(**inputs)``, a tuple for ``model(*inputs)``, or one tensor.
-        outputs: names of the outputs that count as the function, where the model returns names; else all count.
+        outputs: names of the outputs that count as the function, where the model returns names; None counts all.
+        limit: how many nodes are too many.
 
     Raises:
-        CertifyError: an op that cannot be unrolled (control flow or routing by activations, an op unknown here), or
-            igraph is not installed.
+        CertifyError: an op that cannot be unrolled (control flow or routing by activations, an op unknown here), a
+            model that is too large or does not run on symbols, or igraph is not installed.
     """
     start = time.perf_counter()
-    whole = unroll(model, example_inputs, outputs, tell_slices=False)
-    told = unroll(model, example_inputs, outputs, tell_slices=True)
+    whole = unroll(model, example_inputs, outputs, tell_slices=False, limit=limit)
+    told = unroll(model, example_inputs, outputs, tell_slices=True, limit=limit)
     every, axes = colour(whole), colour(told)
     most, order = log_order(every), log_order(axes)
     slices: tuple[str, ...] = ()
@@ -63,4 +75,13 @@ def count(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...] 
         before, after = orbits(axes), orbits(every)
         moved = {name for n in after if before[n] != after[n] for name in whole.entries[n]}
         slices = tuple(name for name, _ in model.named_parameters() if name in moved)
-    return Count(order, most - order, slices, len(axes.colours), len(axes.edges), time.perf_counter() - start)
+    return Count(
+        log_order=order,
+        slices_log_order=most - order,
+        slices=slices,
+        nodes=len(axes.colours),
+        edges=len(axes.edges),
+        seconds=time.perf_counter() - start,
+        graph=axes,
+        tensors=told.tensors,
+    )

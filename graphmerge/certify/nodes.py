@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from typing import Final
 
 import torch
 
+from graphmerge.certify.errors import CertifyError
+
 Number = bool | int | float | complex
+LIMIT: Final = 300_000  # nodes; what is larger takes minutes, and gigabytes
 
 # What an n-ary node of constants is worth.
 REDUCERS: dict[str, Callable[[Sequence[Number]], Number]] = {
@@ -32,8 +36,9 @@ class Nodes:
     With ``tell_slices`` slices of one tensor are told apart: an entry of a slice is an operation on the entry.
     """
 
-    def __init__(self, tell_slices: bool) -> None:
+    def __init__(self, tell_slices: bool, limit: int = LIMIT) -> None:
         self.tell_slices = tell_slices
+        self.limit = limit
         self.ops: list[Hashable] = []
         self.children: list[tuple[int, ...]] = []
         self.ordered: list[bool] = []
@@ -46,11 +51,20 @@ class Nodes:
     def _make(self, op: Hashable, children: tuple[int, ...], ordered: bool) -> int:
         key = (op, children, ordered)
         if key not in self._known:
+            self.require(1)
             self._known[key] = len(self.ops)
             self.ops.append(op)
             self.children.append(children)
             self.ordered.append(ordered)
         return self._known[key]
+
+    def require(self, more: int) -> None:
+        """Refuse to grow beyond the limit, before the work is done."""
+        if len(self.ops) + more > self.limit:
+            raise CertifyError(
+                f"the model has more than {self.limit:,} scalar operations; certify a smaller copy of it (hidden size "
+                "4, two heads, two layers, a vocabulary of 4 and two positions are enough)"
+            )
 
     def symbol(self, name: Hashable) -> int:
         """The node of an entry of a parameter or input; the same name gives the same node."""

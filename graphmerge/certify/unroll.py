@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 # Registers what they unroll.
 from graphmerge.certify import contraction, elementwise, formulas, movement  # noqa: F401
 from graphmerge.certify.errors import CertifyError
-from graphmerge.certify.nodes import Nodes
+from graphmerge.certify.nodes import LIMIT, Nodes
 from graphmerge.certify.scalars import Scalars, tensor_of
 
 FRESH: Final = (*movement.FACTORIES, "empty", "full", "ones", "zeros")
@@ -23,21 +23,42 @@ FRESH: Final = (*movement.FACTORIES, "empty", "full", "ones", "zeros")
 
 @dataclass(frozen=True)
 class Unrolled:
-    """The nodes, which of them are the outputs (by place), and which tensors each parameter entry belongs to."""
+    """The nodes, which of them are the outputs (by place), and the parameters, entry by entry.
+
+    ``entries`` says which tensors each parameter entry belongs to; ``tensors`` has the entries of each in its shape.
+    """
 
     nodes: Nodes
     outputs: Mapping[int, tuple[int, ...]]
     entries: Mapping[int, tuple[str, ...]]
+    tensors: Mapping[str, torch.Tensor]
 
 
-def unroll(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...], tell_slices: bool) -> Unrolled:
-    """Run the model once on symbols, in eval mode, without a cache."""
-    nodes = Nodes(tell_slices)
+def unroll(
+    model: torch.nn.Module,
+    example_inputs: Any,
+    outputs: tuple[str, ...] | None,
+    tell_slices: bool,
+    limit: int = LIMIT,
+) -> Unrolled:
+    """Run the model once on symbols, in eval mode, without a cache.
+
+    Raises:
+        CertifyError: an op that cannot be unrolled, more than ``limit`` nodes, or a model that does not run on symbols.
+    """
+    nodes = Nodes(tell_slices, limit)
+    nodes.require(sum(p.numel() for p in model.parameters()))
     model = copy.deepcopy(model, {id(p): p for p in model.parameters()}).eval()  # a copy of storages would part views
-    symbols, entries = _symbols(nodes, model)
+    symbols = _symbols(nodes, model)
+    tensors = {name: tensor.ids.clone() for name, tensor in symbols.items()}
     args, kwargs = _inputs(nodes, example_inputs)
     with torch.no_grad(), _plain(model), _Writable(nodes):
-        returned = torch.func.functional_call(model, symbols, args, kwargs, tie_weights=False)
+        try:
+            returned = torch.func.functional_call(model, dict(symbols), args, kwargs, tie_weights=False)
+        except CertifyError:
+            raise
+        except Exception as error:
+            raise CertifyError(f"the model does not run on symbols: {_first_line(error)}") from error
     found: dict[int, tuple[int, ...]] = {}
     place = 0
     for tensor in _chosen(returned, outputs):
@@ -46,16 +67,24 @@ def unroll(model: torch.nn.Module, example_inputs: Any, outputs: tuple[str, ...]
             place += 1
     if not found.keys() - nodes.values.keys():
         raise CertifyError("no output depends on a parameter; name the outputs with outputs=(...)")
-    return Unrolled(nodes, found, entries)
+    entries: dict[int, tuple[str, ...]] = {}
+    for name, ids in tensors.items():
+        for node in ids.flatten().tolist():
+            entries[node] = (*entries.get(node, ()), name)
+    return Unrolled(nodes, found, entries, tensors)
 
 
-def _symbols(nodes: Nodes, model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[int, tuple[str, ...]]]:
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def _symbols(nodes: Nodes, model: torch.nn.Module) -> dict[str, Scalars]:
     """Every parameter and moving buffer as symbols.
 
     A symbol is a place in a storage (which is called after the first tensor in it), so shared entries are one.
     """
-    symbols: dict[str, torch.Tensor] = {}
-    entries: dict[int, tuple[str, ...]] = {}
+    symbols: dict[str, Scalars] = {}
     storages: dict[int, str] = {}
     for name, tensor in _moving(model):
         storage = tensor.untyped_storage()
@@ -64,9 +93,7 @@ def _symbols(nodes: Nodes, model: torch.nn.Module) -> tuple[dict[str, torch.Tens
         places = torch.arange(size).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
         ids = [nodes.symbol((first, n)) for n in places.flatten().tolist()]
         symbols[name] = tensor_of(nodes, ids, tensor)
-        for node in ids:
-            entries[node] = (*entries.get(node, ()), name)
-    return symbols, entries
+    return symbols
 
 
 def _moving(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -127,10 +154,21 @@ def _plain(model: torch.nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _chosen(returned: Any, outputs: tuple[str, ...]) -> list[torch.Tensor]:
-    """The tensors under these names where the model returns names; else all."""
-    if isinstance(returned, Mapping):
-        if missing := [name for name in outputs if name not in returned]:
-            raise CertifyError(f"no output {missing[0]!r}; the model returns {', '.join(returned)}")
-        returned = [returned[name] for name in outputs]
-    return [t for t in _pytree.tree_leaves(returned) if isinstance(t, torch.Tensor)]
+def _chosen(returned: Any, names: tuple[str, ...] | None) -> list[torch.Tensor]:
+    """The tensors under these names (``a.0`` is the first of a); where none are given, or nothing has a name, all."""
+    flat = dict(_named("", returned))
+    if names is None or not (isinstance(returned, Mapping) or set(names) <= set(flat)):
+        return list(flat.values())
+    if missing := [name for name in names if name not in flat]:
+        raise CertifyError(f"no output {missing[0]!r}; the model returns {', '.join(flat)}")
+    return [flat[name] for name in names]
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
+    if isinstance(value, torch.Tensor):
+        yield name or "output", value
+    for key, item in items:
+        yield from _named(f"{name}.{key}" if name else str(key), item)

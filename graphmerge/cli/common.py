@@ -81,15 +81,21 @@ def load_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> tuple[Loaded, 
     return first, second
 
 
-def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
-    """Trace; warnings become lines on standard error."""
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Warnings about what tracing pinned become lines on standard error; others are kept quiet."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        graph = trace(model.model, model.example_inputs, strict=strict)
+        yield
     for warning in caught:
         if issubclass(warning.category, UserWarning) and "pinned" in str(warning.message):
             say(f"[yellow]warning:[/] {warning.message}")
-    return graph
+
+
+def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
+    """Trace; warnings become lines on standard error."""
+    with spoken():
+        return trace(model.model, model.example_inputs, strict=strict)
 
 
 def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:

@@ -1,4 +1,4 @@
-"""Commands about one model: trace, spec derive, verify."""
+"""Commands about one model: trace, spec derive, verify, certify."""
 
 from __future__ import annotations
 
@@ -8,9 +8,31 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from graphmerge.certificate import certify as run_certification
 from graphmerge.checkpoint import load_model
-from graphmerge.cli.common import Force, Json, Model, Seed, Spec, Trust, check_new, graph_of, say, show, symmetry_of
-from graphmerge.report import symmetry_data, symmetry_report, verification_data, verification_report
+from graphmerge.cli.common import (
+    Force,
+    Json,
+    Model,
+    Seed,
+    Spec,
+    Trust,
+    check_new,
+    graph_of,
+    say,
+    show,
+    spoken,
+    symmetry_of,
+)
+from graphmerge.report import (
+    certificate_data,
+    certificate_report,
+    symmetry_data,
+    symmetry_report,
+    verification_data,
+    verification_report,
+)
+from graphmerge.spec import check_spec, load_spec
 from graphmerge.verify import verify as run_verification
 
 spec_app = typer.Typer(no_args_is_help=True, help="Permutation specs: YAML files that name every group and axis.")
@@ -57,4 +79,20 @@ def verify(
     found = run_verification(loaded.model, symmetry_of(loaded, spec), loaded.example_inputs, seed=seed)
     show(verification_report(found), verification_data(found), json)
     if not found.ok:
+        raise typer.Exit(1)
+
+
+def certify(
+    model: Model, spec: Spec = None, seed: Seed = 0, trust_remote_code: Trust = False, json: Json = False
+) -> None:
+    """Count exactly how many permutations there are, and prove that none was missed; exits 1 unless that is proved.
+
+    A large Hugging Face model is certified on a copy made small. A spec is held against the model as it is.
+    """
+    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    symmetry = None if spec is None else check_spec(load_spec(spec), loaded.model.state_dict())
+    with spoken():
+        found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
+    show(certificate_report(found), certificate_data(found), json)
+    if found.complete is not True:
         raise typer.Exit(1)

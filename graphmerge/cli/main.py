@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(derive.trace)
 app.add_typer(derive.spec_app, name="spec")
 app.command()(derive.verify)
+app.command()(derive.certify)
 app.command()(align.match)
 app.command()(align.apply)
 app.command()(align.merge)

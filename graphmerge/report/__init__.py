@@ -1,6 +1,7 @@
 """Results as tables, text and JSON; nothing here prints."""
 
 from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, barrier_table
+from graphmerge.report.certificate import MissedRow, certificate_data, certificate_report, missed_rows
 from graphmerge.report.render import to_json, to_text
 from graphmerge.report.symmetry import GroupRow, PinRow, group_rows, pin_rows, symmetry_data, symmetry_report
 from graphmerge.report.verification import (
@@ -13,12 +14,16 @@ from graphmerge.report.verification import (
 __all__ = [
     "BarrierRow",
     "GroupRow",
+    "MissedRow",
     "PinRow",
     "VerificationRow",
     "barrier_data",
     "barrier_rows",
     "barrier_table",
+    "certificate_data",
+    "certificate_report",
     "group_rows",
+    "missed_rows",
     "pin_rows",
     "symmetry_data",
     "symmetry_report",

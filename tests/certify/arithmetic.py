@@ -12,7 +12,7 @@ from graphmerge.certify.unroll import unroll
 
 def outputs_of(model: torch.nn.Module, inputs: Any, names: tuple[str, ...], tell_slices: bool) -> torch.Tensor:
     """The outputs, one after the other, as the unrolled graph computes them from the model's weights."""
-    unrolled = unroll(model, inputs, names, tell_slices)
+    unrolled = unroll(model, inputs, names or None, tell_slices)
     state = dict(model.named_parameters()) | dict(model.named_buffers())
     given = {f"[1]['{k}']": v for k, v in inputs.items()} if isinstance(inputs, dict) else {"[0][0]": inputs}
     values: list[Any] = []

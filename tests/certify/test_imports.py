@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import graphmerge.certify
+import graphmerge
 
-FORBIDDEN = {"rules", "algebra", "graph", "trace"}
-FOLDER = Path(graphmerge.certify.__file__).parent
+FORBIDDEN = {"rules", "algebra", "graph", "trace", "certificate"}
+FOLDER = Path(graphmerge.__file__).parent / "certify"
 
 
 def _imported(source: str) -> set[str]:

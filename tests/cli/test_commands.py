@@ -77,6 +77,26 @@ def test_verify_holds_and_fails(pair, tmp_path, capsys):
     assert "ffn" in out
 
 
+def test_certify_proves_and_does_not(pair, tmp_path, capsys):
+    code, out, _ = run(capsys, "certify", pair / "a")
+    assert code == 0
+    assert "GPT2LMHeadModel: PROVEN: no permutation was missed" in out
+    spec = tmp_path / "gpt2.yaml"
+    assert run(capsys, "spec", "derive", pair / "a", "-o", spec)[0] == 0
+    fewer = re.sub(r"(\n  layers\.\{\w\}\.ffn: )(\d+)", r"\1{size: \2, pinned: by hand}", spec.read_text())
+    assert fewer != spec.read_text()
+    spec.write_text(fewer)
+    code, out, _ = run(capsys, "certify", pair / "a", "--spec", spec, "--json")
+    data = json.loads(out)
+    assert code == 1
+    assert (data["complete"], data["sound"]) == (False, True)
+    assert {(m["tensor"], m["axis"]) for m in data["missed"] if "h.1" in m["tensor"]} == {
+        ("transformer.h.1.mlp.c_fc.weight", 1),
+        ("transformer.h.1.mlp.c_fc.bias", 0),
+        ("transformer.h.1.mlp.c_proj.weight", 0),
+    }
+
+
 @pytest.mark.parametrize("method", ["weights", "activations"])
 def test_the_whole_way(pair, tmp_path, capsys, method):
     found, merged, moved = tmp_path / "p.safetensors", tmp_path / "merged", tmp_path / "moved"
