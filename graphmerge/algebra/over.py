@@ -2,6 +2,9 @@
 
 For each equation and letter s, take the letters that accompany s in every term that has s; intersect over all
 equations. The relation is kept per occurrence (which axis indexes s), so that a tensor may carry the base twice.
+
+Constants have no say: what moves freely is a letter along which they do not vary (stage 2 pins the others), so they
+are the same whichever permutation a base chooses, though they lack that base (a causal mask that all heads share).
 """
 
 from __future__ import annotations
@@ -39,10 +42,14 @@ class Over:
                         queued.add(other)
                         queue.append(other)
 
+    def is_constant(self, box: int) -> bool:
+        return self.leaves.system.tensors[self.leaves.boxes[box].tensor].kind == "constant"
+
     def _restrict(self, instance: Instance) -> set[int]:
         """Apply one equation; the boxes where something changed."""
         allowed: dict[LetterKey, set[LetterKey]] = {}
-        for number, letters in zip(instance.boxes, instance.letters):
+        terms = [(n, x) for n, x in zip(instance.boxes, instance.letters) if not self.is_constant(n)]
+        for number, letters in terms:
             first = self.leaves.boxes[number].first
             for dim, key in enumerate(letters):
                 if key is None:
@@ -51,7 +58,7 @@ class Over:
                 here = {k for d, k in enumerate(letters) if mask >> d & 1 and k is not None}
                 allowed[key] = allowed[key] & here if key in allowed else here
         changed = set()
-        for number, letters in zip(instance.boxes, instance.letters):
+        for number, letters in terms:
             first = self.leaves.boxes[number].first
             for dim, key in enumerate(letters):
                 keep = sum(1 << d for d, k in enumerate(letters) if key is not None and k in allowed[key])
@@ -75,7 +82,8 @@ class Slots:
     def __init__(self, over: Over) -> None:
         self._parent: dict[tuple[int, int], tuple[int, int]] = {}
         self.leaves = over.leaves
-        for occurrence in range(len(self.leaves.occurrence_box)):
+        self.occurrences = [o for o, box in enumerate(self.leaves.occurrence_box) if not over.is_constant(box)]
+        for occurrence in self.occurrences:
             for dim in over.dims(occurrence):
                 self._parent[occurrence, dim] = (occurrence, dim)
         for instance in self.leaves.instances:
@@ -112,7 +120,7 @@ class Slots:
             bases[root].add(self.leaves.find(box.first + dim))
         found: dict[int, list[dict[int, int]]] = defaultdict(list)
         members: dict[int, int] = defaultdict(int)
-        for occurrence in range(len(self.leaves.occurrence_box)):
+        for occurrence in self.occurrences:
             members[self.leaves.find(occurrence)] += 1
         for root, slot in slots.items():
             leaf = self.leaves.find(root[0])

@@ -19,6 +19,7 @@ from graphmerge.trace.program import Program
 from graphmerge.trace.sizes import SIZES, trace_once
 from graphmerge.verify.double import change, run_double
 from graphmerge.verify.draw import draw_inputs, draw_weights, padded
+from graphmerge.verify.torn import torn
 
 TOLERANCE = 1e-9
 VISIBLE = 1e-3  # a broken tie must change some output by at least this
@@ -34,7 +35,8 @@ class Verification:
         ok: every error is at most ``tolerance``.
         max_error: largest relative change of any output under random elements of the whole symmetry and of each group.
         errors: the same for each group alone; the culprits are those above ``tolerance``.
-        broken: for each group, the change when one of its axes is left out: how well the check can see it.
+        broken: for each group, the change when one of its axes is left out, or moved in part: how well the check can
+            see it.
         untested: groups where no such break shows (below 1e-3): their errors prove nothing.
         length: sequence length that was used, if there is one.
         seconds: time taken.
@@ -186,11 +188,18 @@ def _third_sizes(model: torch.nn.Module, inputs: Inputs) -> Iterator[Inputs]:
 
 
 def _breaks(symmetry: Symmetry, group: str, keys: Mapping[str, str]) -> Iterator[Symmetry]:
-    """The symmetry with one axis of ``group`` taken out, for its largest tensors first."""
+    """The symmetry with one axis of ``group`` taken out, or moved in one row only, for its largest tensors first.
+
+    The smallest follow: the largest may be alike, and all without effect.
+    """
     axes = {(keys[axis.tensor], axis.axis, axis.part): axis for axis in symmetry[group].members}
-    largest = sorted(axes.values(), key=lambda axis: -math.prod(symmetry.shapes[axis.tensor]))
-    for axis in largest[:AXES_TRIED]:
-        yield without(symmetry, group, axis, [key for key, name in keys.items() if name == keys[axis.tensor]])
+    by_size = sorted(axes.values(), key=lambda axis: -math.prod(symmetry.shapes[axis.tensor]))
+    named = [(axis, [key for key, name in keys.items() if name == keys[axis.tensor]]) for axis in by_size]
+    for axis, tensors in named[:AXES_TRIED]:
+        yield without(symmetry, group, axis, tensors)
+    yield from torn(symmetry, group, named[0][1])
+    for axis, tensors in reversed(named[AXES_TRIED:][-AXES_TRIED:]):
+        yield without(symmetry, group, axis, tensors)
 
 
 def without(symmetry: Symmetry, group: str, axis: Axis, tensors: list[str]) -> Symmetry:

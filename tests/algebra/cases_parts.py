@@ -208,3 +208,13 @@ case(
     groups={"a": "3"},
     tensors={"p": "a*2; @1a*2", "g": "a", "u": "a"},
 )
+case(
+    "a constant that all heads share takes nothing from what is over the heads",
+    {"w": (2, 3), "u": (2, 3)},
+    {"y": (2, 3), "z": (2,)},
+    "h n, n -> h n: w c y",
+    "h n, h n -> h: y u z",
+    constants={"c": np.ones(3)},
+    groups={"a": "2", "b": "3 over a"},
+    tensors={"w": "a b", "u": "a b"},
+)

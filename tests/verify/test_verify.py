@@ -92,21 +92,38 @@ def test_heads_that_stay_behind_are_found() -> None:
     assert found.culprits == ("layers.0.heads",)
 
 
-def test_what_no_break_can_show_is_untested() -> None:
+class Gram(nn.Module):
     """x·xᵀ with one table: its columns may be permuted or not, there is nothing to tie them to."""
 
-    class Gram(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = nn.Embedding(13, 6)
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(13, 6)
 
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            return self.table(ids) @ self.table.weight.mT
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table(ids) @ self.table.weight.mT
 
+
+def test_a_group_of_one_axis_is_torn() -> None:
     model = Gram().eval()
     found = verify(model, gm.trace(model, IDS).symmetry(), IDS)
     assert found.ok
-    assert found.untested == ("table",)
+    assert found.untested == ()
+    assert found.broken["table"] >= 1e-3
+
+
+class Saturated(Small):
+    """All hidden units are at their limit, whatever the weights."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        return self.head(x + self.down(self.up(x).clamp(1000, 1001)))
+
+
+def test_what_no_break_can_show_is_untested() -> None:
+    model = Saturated().eval()
+    found = verify(model, gm.trace(model, IDS).symmetry(), IDS)
+    assert found.ok
+    assert found.untested == ("ffn",)
 
 
 def test_an_alias_that_stays_behind_is_found() -> None:
