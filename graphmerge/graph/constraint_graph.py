@@ -19,7 +19,7 @@ from graphmerge.graph.layout import groups_of, layout_of, pins_of
 from graphmerge.graph.names import name_leaves
 from graphmerge.graph.roles import Flow
 from graphmerge.graph.storage import canonical_names, storage_equations
-from graphmerge.graph.system import COPY, Unknown, assemble, original
+from graphmerge.graph.system import COPY, Probed, Unknown, assemble, original
 from graphmerge.graph.unread import unread_leaves
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import state_of
@@ -34,7 +34,8 @@ class ConstraintGraph:
     Attributes:
         model: class name of the model.
         programs: the traces, one for each sequence length.
-        unknown: calls that no rule describes; everything that they touch is pinned.
+        unknown: calls that no rule describes and that running did not explain; everything that they touch is pinned.
+        probed: calls that no rule describes whose equations were found by running their ops.
         notes: what the report should say.
     """
 
@@ -48,6 +49,7 @@ class ConstraintGraph:
         moving = {n: state[n] for n, t in self.system.tensors.items() if t.kind in ("parameter", "buffer")}
         self.system.equations += storage_equations(moving)
         self.unknown: tuple[Unknown, ...] = tuple(assembled.unknown)
+        self.probed: tuple[Probed, ...] = tuple(assembled.probed)
         self.notes: tuple[str, ...] = tuple(assembled.notes) + tuple(str(u) for u in self.unknown)
 
     @cached_property
@@ -169,7 +171,8 @@ def trace(
             class and config of a Hugging Face model.
         outputs: names of the outputs that count as the function; None takes every floating output but losses, hidden
             states, attentions, caches and encoder states.
-        strict: raise `UnknownOp` at an op without a rule instead of pinning all that it touches.
+        strict: raise `UnknownOp` at an op without a rule. Without it, the op is run on drawn arguments and its equation
+            inferred (listed in ``probed`` and the notes); if that tells nothing, all that it touches is pinned.
 
     Raises:
         TraceError: the model cannot be run on these inputs, or no inputs are known.

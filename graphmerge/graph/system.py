@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from graphmerge.algebra import Equation, Origin, System, Tensor
 from graphmerge.errors import UnknownOp
-from graphmerge.rules import derive, pin_tensor
+from graphmerge.rules import Derived, derive, infer, pin_tensor
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
 COPY = "@"  # between the name of a constant and the number of the equation that reads this copy of it
@@ -27,12 +27,30 @@ class Unknown:
         return f"{self.why}, at {self.source or 'an unknown line'} in {self.module or 'the model'} (node {self.node})"
 
 
+@dataclass(frozen=True)
+class Probed:
+    """A call without a rule whose equation was found by running its op."""
+
+    op: str
+    node: str
+    module: str
+    source: str
+    equation: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.op} has no rule; running it gave {self.equation}, at {self.source or 'an unknown line'} "
+            f"in {self.module or 'the model'} (node {self.node})"
+        )
+
+
 @dataclass
 class Assembled:
     """The system, with what the report must say."""
 
     system: System = field(default_factory=System)
     unknown: list[Unknown] = field(default_factory=list)
+    probed: list[Probed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -40,7 +58,7 @@ def assemble(programs: Sequence[Program], strict: bool = False) -> Assembled:
     """All equations of all traces; tensors of the second and later traces get a prefix, parameters are shared.
 
     Raises:
-        UnknownOp: with ``strict``, at the first op without a rule.
+        UnknownOp: with ``strict``, at the first op without a rule; what running it would tell is not asked.
     """
     result = Assembled()
     for number, program in enumerate(programs):
@@ -64,16 +82,29 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     for node in nodes:
         derived = derive(node, constants)
         if derived.unknown is not None:
-            found = Unknown(node.op, node.name, node.module, node.source, derived.unknown)
             if strict:
+                found = Unknown(node.op, node.name, node.module, node.source, derived.unknown)
                 raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
+            derived = infer(node, constants, derived.unknown)
             if not prefix:
-                result.unknown.append(found)
+                _report(result, node, derived)
         for eq in derived.equations:
             if 0 not in eq.sizes.values():  # a tensor without entries says nothing
                 system.equations.append(_renamed(eq, names | _copies(eq, system, names, len(system.equations))))
     system.equations += [_renamed(eq, names) for eq in _boundary(program)]
     result.notes += [n for n in program.notes if n not in result.notes]
+
+
+def _report(result: Assembled, node: Node, derived: Derived) -> None:
+    """What became of a call without a rule; the notes name each op with each of its equations once."""
+    place = (node.op, node.name, node.module, node.source)
+    if derived.unknown is not None:
+        result.unknown.append(Unknown(*place, derived.unknown))
+        return
+    found = Probed(*place, "; ".join(map(str, derived.equations)))
+    if all((p.op, p.equation) != (found.op, found.equation) for p in result.probed):
+        result.notes.append(str(found))
+    result.probed.append(found)
 
 
 def _boundary(program: Program) -> list[Equation]:

@@ -161,7 +161,9 @@ class _Builder:
 
     def _ref(self, node: torch.fx.Node) -> Ref:
         name = node.meta["tensor"]
-        return Ref(name, self.program.tensors[name].shape)
+        value = node.meta.get("val")
+        dtype = value.dtype if isinstance(value, torch.Tensor) else None
+        return Ref(name, self.program.tensors[name].shape, dtype)
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, torch.fx.Node):

@@ -13,10 +13,11 @@ from graphmerge.trace.inputs import Inputs
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An argument that is a tensor."""
+    """A tensor that a call reads or writes. ``dtype`` is the traced one, None if unknown; it tells none apart."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: torch.dtype | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

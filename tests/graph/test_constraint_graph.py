@@ -1,20 +1,12 @@
-"""The constraint graph as networkx sees it, and what the front door does with ops that nobody knows."""
+"""The constraint graph as networkx sees it."""
 
 from __future__ import annotations
 
-import warnings
-
 import networkx as nx
 import pytest
-import torch
-from torch import nn
 
 import graphmerge as gm
-from graphmerge.verify import verify
 from tests.families import FAMILIES, traced
-from tests.modules import ln
-
-IDS = torch.tensor([[3, 1, 4, 1, 5]])
 
 
 @pytest.fixture(scope="module")
@@ -74,47 +66,6 @@ def test_everything_that_is_read_reaches_the_output(bert: nx.MultiDiGraph) -> No
     (end,) = {a for a, b, d in bert.edges(data=True) if a == b and d["reason"] == "output logits"}
     unread = {n for n in bert if n != end and not nx.has_path(bert, n, end)}
     assert unread <= {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}  # aliases
-
-
-class Strange(nn.Module):
-    """A feed-forward with an op that no rule describes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.up, self.down, self.head = (
-            nn.Embedding(13, 6),
-            nn.Linear(6, 5),
-            nn.Linear(5, 6),
-            nn.Linear(6, 13),
-        )
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x = self.embed(ids)
-        return self.head(x + self.down(torch.special.bessel_j0(self.up(x))))
-
-
-def test_an_unknown_op_warns_and_pins() -> None:
-    model = Strange().eval()
-    with pytest.warns(
-        UserWarning, match=r"unknown op aten\.special_bessel_j0\.default, at test_constraint_graph\.py:\d+"
-    ):
-        graph = gm.trace(model, IDS)
-    assert [u.op for u in graph.unknown] == ["aten.special_bessel_j0.default"]
-    assert any("special_bessel_j0" in note for note in graph.symmetry().notes)
-    symmetry = graph.symmetry()
-    assert symmetry.log_order() == pytest.approx(ln(6))  # the residual is untouched by it
-    assert any("special_bessel_j0" in p.reason for p in symmetry.pinned)
-    assert verify(model, symmetry, IDS).ok
-
-
-def test_strict_raises_instead() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(
-            gm.UnknownOp, match=r"special_bessel_j0.*register a rule for it, or trace with strict=False"
-        ):
-            gm.trace(Strange(), IDS, strict=True)
-        gm.trace(FAMILIES["ViT"].model(), strict=True)
 
 
 def test_tracing_twice_says_the_same() -> None:

@@ -32,15 +32,15 @@ class Run:
     def derived(self) -> Derived:
         return derive(self.node, self.constants)
 
-    def system(self) -> System:
-        """Arguments and results as parameters, so that all of them are listed; and what the rule says."""
+    def system(self, derived: Derived | None = None) -> System:
+        """Arguments and results as parameters, so that all of them are listed; and what the rule says, or another."""
         system = System()
         for name, value in self.values.items():
             held = self.constants.get(name)
             system.add(Tensor(name, tuple(value.shape), "parameter" if held is None else "constant", held))
         for out in self.node.outputs:
             system.add(Tensor(out.name, out.shape, "parameter"))
-        system.equations += self.derived().equations
+        system.equations += (derived or self.derived()).equations
         return system
 
 
@@ -58,7 +58,7 @@ def run(example: Example, seed: int = 0) -> Run:
         values[name] = arg.draw(arg.shape, g)
         if arg.constant:
             constants[name] = values[name].numpy()
-        return Ref(name, arg.shape)
+        return Ref(name, arg.shape, values[name].dtype)
 
     args = tuple(drawn(a) for a in example.args)
     kwargs = {k: drawn(a) for k, a in example.kwargs.items()}

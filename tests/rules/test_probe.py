@@ -1,0 +1,43 @@
+"""Equations inferred from running ops, held against the rules written by hand and against the ops themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphmerge.rules import Derived, infer
+from tests.algebra.solved import symmetry_of
+from tests.rules.calls import Run, run
+from tests.rules.examples import EXAMPLES, Example
+from tests.rules.test_examples import UNUSED, is_sound
+
+# what rules see and probing does not: parts of axes, products, axes that only results have, ties of integers to sizes
+PARTIAL = ("view", "reinterpretation", "slice", "cat", "expand", "look-up", "convolution", "normalisation", "scan")
+
+
+def inferred(call: Run) -> Derived:
+    return infer(call.node, call.constants, "no rule")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_sound_and_no_freer_than_the_rule(example: Example) -> None:
+    call = run(example)
+    by_rule = symmetry_of(call.system())
+    by_probing = symmetry_of(call.system(inferred(call)))
+    for seed in range(2):
+        assert is_sound(run(example, seed), by_probing)
+    if str(example) not in UNUSED:
+        assert by_probing.log_order() <= by_rule.log_order() + 1e-9
+
+
+def test_mostly_it_finds_what_the_rules_say() -> None:
+    """Of the calls where probing could know as much as the rule, and which move anything at all."""
+    missed, count = [], 0
+    for example in EXAMPLES:
+        call = run(example)
+        kinds = {equation.origin.kind for equation in call.derived().equations}
+        by_rule = symmetry_of(call.system()).log_order()
+        if by_rule and not kinds & set(PARTIAL):
+            count += 1
+            if symmetry_of(call.system(inferred(call))).log_order() < by_rule - 1e-9:
+                missed.append(str(example))
+    assert len(missed) <= 0.1 * count, missed
