@@ -75,6 +75,7 @@ def _fuse(box: SolvedBox, a: Factor, b: Factor, outer: int, fusable: bool) -> No
     a.over = [f for f in a.over if f is not b]
     if fusable:
         a.size, a.stride = a.size * b.size, b.stride
+        a.occurrences += b.occurrences
         box.factors.remove(b)
     else:
         b.over = [f for f in b.over if f is not a]

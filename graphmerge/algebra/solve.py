@@ -19,6 +19,7 @@ MOVABLE = ("parameter", "buffer")
 class Factor:
     """One factor of one axis in a solved box.
 
+    ``occurrences`` are the occurrences of the working system that it is: one, or those of the pairs that became it.
     ``over`` lists the factors of that box that choose its permutation; ``inner`` is the factor that it moves jointly
     with, where a leaf of pairs does not stand on one axis.
     """
@@ -27,6 +28,7 @@ class Factor:
     axis: int
     size: int
     stride: int
+    occurrences: tuple[int, ...] = ()
     over: list[Factor] = field(default_factory=list)
     inner: Factor | None = None
 
@@ -122,7 +124,7 @@ def _solved(working: Leaves, box: Box, slots: dict[int, list[dict[int, int]]], t
     factors = []
     for dim, (axis, size, stride) in enumerate(zip(box.axes, box.sizes, strides)):
         leaf = working.find(box.first + dim)
-        factors.append(Factor(leaf, axis, total.get(leaf, size), stride))
+        factors.append(Factor(leaf, axis, total.get(leaf, size), stride, (box.first + dim,)))
     for dim, factor in enumerate(factors):
         factor.over = [factors[slot[box.first + dim]] for slot in slots.get(factor.leaf, [])]
     return SolvedBox(box.tensor, tuple(run.offset for run in runs), factors)

@@ -85,10 +85,11 @@ class ConstraintGraph:
 
     @cached_property
     def _symmetry(self) -> Symmetry:
-        layout = layout_of(self.solution, self.keys, self.names)
+        kinds = find_kinds(self.solution, self.flow)
+        layout = layout_of(self.solution, self.keys, self.names, kinds)
         shapes = {key: self.system.tensors[self.keys[key]].shape for key in layout}
         return Symmetry(
-            groups=groups_of(self.solution, layout, self.names, find_kinds(self.solution, self.flow)),
+            groups=groups_of(self.solution, layout, self.names, kinds),
             pinned=pins_of(self.solution, self.keys, self.names, self.reasons),
             layout=layout,
             shapes=shapes,

@@ -4,28 +4,39 @@ Each occurrence of a leaf carries the map itself or its inverse transpose (prima
 nonlinearities leave every invertible map; a leaf met as both primal and dual is orthogonal at most. Where an op acts
 entry by entry only monomial maps remain: then the scales of all occurrences are unknowns of a linear system, over the
 reals for positive scales and over two elements for signs, and the kind is what solutions it has. Gains of a norm keep
-their scale: trading it with the next matrix is no map of the axis.
+their scale: trading it with the next matrix is no map of the axis. What is found is said axis by axis (`Action`), so
+that it can be tried (`graphmerge.verify.kinds`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from graphmerge.algebra import Equation, Solution
+from graphmerge.algebra import Equation, Factor, Solution
 from graphmerge.algebra.choices import LetterKey
 from graphmerge.algebra.leaves import Instance
+from graphmerge.graph.powers import Row, Substitution, powers
 from graphmerge.graph.roles import Flow
+from graphmerge.symmetry import DUAL, PRIMAL, STILL, Action
 
-Row = dict[int, int]  # occurrence -> coefficient; the combination must be 0
+
+@dataclass(frozen=True)
+class LeafKind:
+    """The kind of one leaf, and how a map of that kind acts at each of its occurrences in parameters and buffers."""
+
+    kind: str
+    actions: Mapping[int, Action]
 
 
 @dataclass
 class _Facts:
-    """What all ops together say about one leaf."""
+    """What all ops together say about one leaf.
+
+    ``ties`` are the sides (a = ± b) as they would be if every op let a map through; they say nothing about what is
+    sound, only on which side of a map an axis stands.
+    """
 
     monomial: bool = False
     ones: bool = False
@@ -33,19 +44,30 @@ class _Facts:
     both: list[Row] = field(default_factory=list)  # for scales and signs
     scales: list[Row] = field(default_factory=list)
     signs: list[Row] = field(default_factory=list)
+    ties: list[tuple[int, int, int]] = field(default_factory=list)
+    gains: list[int] = field(default_factory=list)
 
     def same(self, a: int, b: int) -> None:
         self.both.append({a: 1, b: -1} if a != b else {})
+        self.through(a, b)
 
     def dual(self, a: int, b: int) -> None:
         self.both.append({a: 1, b: 1} if a != b else {a: 2})
+        self.through(a, b, -1)
+
+    def through(self, a: int, b: int, sign: int = 1) -> None:
+        self.ties.append((a, b, sign))
 
     def fix(self, occurrence: int) -> None:
         self.both.append({occurrence: 1})
 
+    def gain(self, occurrence: int) -> None:
+        self.fix(occurrence)
+        self.gains.append(occurrence)
 
-def find_kinds(solution: Solution, flow: Flow) -> dict[int, str]:
-    """Kind of every free leaf."""
+
+def find_kinds(solution: Solution, flow: Flow) -> dict[int, LeafKind]:
+    """Class of every free leaf."""
     free = {n for n, leaf in solution.leaves.items() if leaf.pinned is None and leaf.size > 1}
     facts: dict[int, _Facts] = defaultdict(_Facts)
     working = solution.working
@@ -55,7 +77,18 @@ def find_kinds(solution: Solution, flow: Flow) -> dict[int, str]:
             leaf = solution.leaf_at(next(iter(places.values())))
             if leaf in free:
                 _state(facts[leaf], eq, key, places, flow, instance.equation)
-    return {leaf: _kind(facts[leaf]) for leaf in free}
+    factors = _factors(solution)
+    return {leaf: _kind_of(facts[leaf], factors[leaf]) for leaf in free}
+
+
+def _factors(solution: Solution) -> dict[int, list[Factor]]:
+    """The factors of each leaf in parameters and buffers, in order."""
+    found: dict[int, list[Factor]] = defaultdict(list)
+    for boxes in solution.boxes.values():
+        for box in boxes:
+            for factor in box.factors:
+                found[factor.leaf].append(factor)
+    return found
 
 
 def _places(solution: Solution, instance: Instance) -> dict[LetterKey, dict[int, int]]:
@@ -85,6 +118,7 @@ def _state(facts: _Facts, eq: Equation, key: LetterKey, places: Mapping[int, int
         facts.ones = True  # added up, or spread out: the map must keep the vector of ones
         for occurrence in places.values():
             facts.fix(occurrence)
+        _let_through(facts, read.values(), out)
     elif law in ("linear", "total"):
         for occurrence in read.values():
             facts.same(occurrence, out[0])
@@ -120,16 +154,25 @@ def _product(facts: _Facts, eq: Equation, read: Mapping[int, int], out: list[int
         facts.monomial = True
         facts.both.append(_total({out[0]: -1}, *occurrences))
         for term, occurrence in factors.items():
-            if eq.terms[term].tensor in flow.weights:  # a gain
-                facts.fix(occurrence)
+            if eq.terms[term].tensor in flow.weights:
+                facts.gain(occurrence)
+            else:
+                _let_through(facts, [occurrence], out)
     else:
         facts.monomial = facts.monomial or bool(out) or len(occurrences) > 1
         facts.ones = facts.ones or len(occurrences) < 2
         for occurrence in [*occurrences, *out]:
             facts.fix(occurrence)
+        _let_through(facts, occurrences, out)
 
 
-def _total(row: Row, *occurrences: int) -> Row:
+def _let_through(facts: _Facts, read: Iterable[int], out: Sequence[int]) -> None:
+    for occurrence in read:
+        for written in out:
+            facts.through(occurrence, written)
+
+
+def _total(row: dict[int, int], *occurrences: int) -> dict[int, int]:
     for occurrence in occurrences:
         row[occurrence] = row.get(occurrence, 0) + 1
     return row
@@ -146,8 +189,9 @@ def _entrywise(facts: _Facts, law: str, eq: Equation, read: Mapping[int, int], o
         facts.scales.append({activations[0]: 1})
         if law == "layer":
             facts.signs.append({activations[0]: 1})
-        for gain in gains:
-            facts.fix(gain)
+        for number, parameter in enumerate(gains):  # the gain, and perhaps a bias
+            facts.gain(parameter) if number == 0 else facts.fix(parameter)
+            _let_through(facts, gains[1:], out)
         return
     facts.monomial = True
     if law in ("odd", "positive") and len(activations) == 1 and out:
@@ -155,73 +199,53 @@ def _entrywise(facts: _Facts, law: str, eq: Equation, read: Mapping[int, int], o
         (facts.scales if law == "odd" else facts.signs).append({out[0]: 1})
     elif law == "square" and len(activations) == 1 and out:
         facts.both.append({activations[0]: 2, out[0]: -1})
+        facts.through(activations[0], out[0])
     else:
         for occurrence in [*read.values(), *out]:
             facts.fix(occurrence)
+        _let_through(facts, read.values(), out)
 
 
-def _kind(facts: _Facts) -> str:
+def _kind_of(facts: _Facts, factors: Sequence[Factor]) -> LeafKind:
+    """Factors of pairs (two occurrences that move as one) must agree about everything."""
+    jointly = [_occurrences(factor) for factor in factors]
+    for first, *others in jointly:
+        for other in others:
+            facts.same(first, other)
+    wanted = [first for first, *_ in jointly]
+    scales = powers(facts.both + facts.scales, wanted)
+    signs = powers(facts.both + facts.signs, wanted, modulus=2)
+    kind = _named(facts, bool(scales[wanted[0]]), bool(signs[wanted[0]]))
+    sides = _sides(facts, wanted)
+    if not facts.monomial:  # a linear map: its side says all
+        return LeafKind(kind, {o: Action(sides[o]) for o in wanted})
+    return LeafKind(kind, {o: Action(sides[o], scales[o], signs[o]) for o in wanted})
+
+
+def _occurrences(factor: Factor) -> tuple[int, ...]:
+    return factor.occurrences + (factor.inner.occurrences if factor.inner is not None else ())
+
+
+def _named(facts: _Facts, scales: bool, signs: bool) -> str:
     if not facts.monomial:
         if facts.ones:
             return "orthogonal_fixing_ones"
-        return "orthogonal" if facts.orthogonal or not _free_scale(facts.both) else "invertible"
-    if _free_scale(facts.both + facts.scales):
+        return "orthogonal" if facts.orthogonal or not scales else "invertible"
+    if scales:
         return "scaled_permutation"
-    return "signed_permutation" if _free_sign(facts.both + facts.signs) else "permutation"
+    return "signed_permutation" if signs else "permutation"
 
 
-def _classes(rows: list[Row]) -> tuple[list[Row], int]:
-    """The rows that are left after all equalities of two occurrences are substituted, and the number of unknowns."""
-    parent: dict[int, int] = {o: o for row in rows for o in row}
-
-    def find(o: int) -> int:
-        while parent[o] != o:
-            parent[o] = o = parent[parent[o]]
-        return o
-
-    for row in rows:
-        if sorted(row.values()) == [-1, 1]:
-            a, b = map(find, row)
-            parent[a] = b
-    left: dict[tuple[tuple[int, int], ...], Row] = {}
-    for row in rows:
-        short: Row = {}
-        for occurrence, coefficient in row.items():
-            root = find(occurrence)
-            short[root] = short.get(root, 0) + coefficient
-        short = {o: c for o, c in short.items() if c}
-        if short:
-            left[tuple(sorted(short.items()))] = short
-    return list(left.values()), len({find(o) for o in parent})
-
-
-def _matrix(rows: list[Row]) -> np.ndarray:
-    """(rows, unknowns that occur in them)."""
-    columns = {o: k for k, o in enumerate(dict.fromkeys(o for row in rows for o in row))}
-    matrix = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    for i, row in enumerate(rows):
-        for occurrence, coefficient in row.items():
-            matrix[i, columns[occurrence]] = coefficient
-    return matrix
-
-
-def _free_scale(rows: list[Row]) -> bool:
-    """Is there a solution over the reals other than zero?"""
-    left, unknowns = _classes(rows)
-    return unknowns > (int(np.linalg.matrix_rank(_matrix(left))) if left else 0)
-
-
-def _free_sign(rows: list[Row]) -> bool:
-    """Is there a solution over two elements other than zero?"""
-    left, unknowns = _classes(rows)
-    matrix = _matrix(left) % 2 if left else np.zeros((0, 0), dtype=np.int64)
-    rank = 0
-    for column in range(matrix.shape[1]):
-        below = np.flatnonzero(matrix[rank:, column]) + rank
-        if below.size == 0:
-            continue
-        matrix[[rank, below[0]]] = matrix[[below[0], rank]]
-        others = np.flatnonzero(matrix[:, column])
-        matrix[others[others != rank]] ^= matrix[rank]
-        rank += 1
-    return unknowns > rank
+def _sides(facts: _Facts, wanted: Sequence[int]) -> dict[int, str]:
+    """The first axis of what hangs together is primal; what only gains hang together with stands still."""
+    known = Substitution()
+    for a, b, sign in facts.ties:
+        known.tie(a, b, sign)
+    for gain in facts.gains:
+        known.vanish(gain)
+    first: dict[int, int] = {}
+    sides = {}
+    for occurrence in wanted:
+        root, sign = known.find(occurrence)
+        sides[occurrence] = {0: STILL, 1: PRIMAL, -1: DUAL}[sign * first.setdefault(root, sign or 1)]
+    return sides

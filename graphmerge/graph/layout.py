@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphmerge.algebra import Factor, Leaf, Solution, SolvedBox
+from graphmerge.graph.kinds import LeafKind
 from graphmerge.symmetry import Axis, Block, Group, Move, Part, Pin, Run, members_of
 
 
-def layout_of(solution: Solution, keys: Mapping[str, str], names: Mapping[int, str]) -> dict[str, tuple[Block, ...]]:
+def layout_of(
+    solution: Solution, keys: Mapping[str, str], names: Mapping[int, str], kinds: Mapping[int, LeafKind]
+) -> dict[str, tuple[Block, ...]]:
     """Blocks of every state-dict key that a group moves. ``keys`` maps each key to the traced tensor's name."""
     made: dict[str, tuple[Block, ...]] = {}
     layout = {}
     for key, tensor in keys.items():
         if tensor not in made:
-            blocks = [_block(box, solution.leaves, names) for box in solution.boxes.get(tensor, [])]
+            blocks = [_block(box, solution.leaves, names, kinds) for box in solution.boxes.get(tensor, [])]
             made[tensor] = tuple(sorted((b for b in blocks if b.moves), key=lambda b: [r.offset for r in b.runs]))
         if made[tensor]:
             layout[key] = made[tensor]
     return layout
 
 
-def _block(box: SolvedBox, leaves: Mapping[int, Leaf], names: Mapping[int, str]) -> Block:
+def _block(
+    box: SolvedBox, leaves: Mapping[int, Leaf], names: Mapping[int, str], kinds: Mapping[int, LeafKind]
+) -> Block:
     kept = [f for f in box.factors if f.size > 1]
     place = {id(f): dim for dim, f in enumerate(kept)}
     moves = []
@@ -30,7 +35,8 @@ def _block(box: SolvedBox, leaves: Mapping[int, Leaf], names: Mapping[int, str])
         if leaf is None or leaf.pinned is not None or factor.leaf not in names:
             continue
         dims = (place[id(factor)],) if factor.inner is None else (place[id(factor)], place[id(factor.inner)])
-        moves.append(Move(names[factor.leaf], dims, tuple(place[id(f)] for f in factor.over)))
+        action = kinds[factor.leaf].actions[factor.occurrences[0]]
+        moves.append(Move(names[factor.leaf], dims, tuple(place[id(f)] for f in factor.over), action))
     return Block(tuple(run(box, axis, kept) for axis in range(len(box.offsets))), tuple(moves))
 
 
@@ -41,7 +47,10 @@ def run(box: SolvedBox, axis: int, kept: Sequence[Factor]) -> Run:
 
 
 def groups_of(
-    solution: Solution, layout: Mapping[str, Sequence[Block]], names: Mapping[int, str], kinds: Mapping[int, str]
+    solution: Solution,
+    layout: Mapping[str, Sequence[Block]],
+    names: Mapping[int, str],
+    kinds: Mapping[int, LeafKind],
 ) -> tuple[Group, ...]:
     """Groups in model order: by the first axis of each."""
     leaf_of = {name: leaf for leaf, name in names.items()}
@@ -49,7 +58,7 @@ def groups_of(
     for name, axes in members_of(layout).items():
         leaf = solution.leaves[leaf_of[name]]
         over = tuple(names[base] for base in leaf.over)
-        groups.append(Group(name, leaf.size, over, axes, kinds.get(leaf.name, "permutation")))
+        groups.append(Group(name, leaf.size, over, axes, kinds[leaf.name].kind))
     return tuple(groups)
 
 

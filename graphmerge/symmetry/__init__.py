@@ -1,12 +1,18 @@
 """Groups, pins and permutations: what the derivation finds and the matching moves."""
 
+from graphmerge.symmetry.actions import DUAL, PRIMAL, SIDES, STILL, Action
 from graphmerge.symmetry.groups import KINDS, UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run, Symmetry
 from graphmerge.symmetry.members import axes_of, members_of
 from graphmerge.symmetry.permutations import Permutations
 
 __all__ = [
+    "DUAL",
     "KINDS",
+    "PRIMAL",
+    "SIDES",
+    "STILL",
     "UNKNOWN",
+    "Action",
     "Axis",
     "Block",
     "Group",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from graphmerge.errors import ArchitectureMismatch, SpecError
+from graphmerge.symmetry.actions import Action
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,12 +82,14 @@ class Move:
 
     ``dims`` are positions among the block's factors, counted over all its axes in order; the group permutes their joint
     index (row-major; one position but for groups of pairs). ``over`` gives, for each entry of ``Group.over``, the
-    position of the factor that says which of the group's permutations to use.
+    position of the factor that says which of the group's permutations to use. ``action`` is what maps of the group's
+    kind do here beyond permuting; None where only the permutations are known (a spec).
     """
 
     group: str
     dims: tuple[int, ...]
     over: tuple[int, ...] = ()
+    action: Action | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

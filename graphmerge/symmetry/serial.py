@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphmerge.symmetry.actions import Action
 from graphmerge.symmetry.groups import Axis, Block, Group, Move, Part, Pin, Run, Symmetry
 
 
@@ -67,12 +68,23 @@ def _axis_from_json(data: list[Any]) -> Axis:
 def _block_to_json(block: Block) -> dict[str, Any]:
     return {
         "runs": [_run_to_json(r) for r in block.runs],
-        "moves": [[m.group, list(m.dims), list(m.over)] for m in block.moves],
+        "moves": [[m.group, list(m.dims), list(m.over), _action_to_json(m.action)] for m in block.moves],
     }
 
 
 def _block_from_json(data: dict[str, Any]) -> Block:
     return Block(
         runs=tuple(map(_run_from_json, data["runs"])),
-        moves=tuple(Move(g, tuple(dims), tuple(over)) for g, dims, over in data["moves"]),
+        moves=tuple(
+            Move(group, tuple(dims), tuple(over), _action_from_json(*action))  # older files have no action
+            for group, dims, over, *action in data["moves"]
+        ),
     )
+
+
+def _action_to_json(action: Action | None) -> list[Any] | None:
+    return None if action is None else [action.side, list(action.scales), list(action.signs)]
+
+
+def _action_from_json(data: list[Any] | None = None) -> Action | None:
+    return None if data is None else Action(data[0], tuple(data[1]), tuple(data[2]))

@@ -181,6 +181,31 @@ def test_the_claimed_class(case: str) -> None:
     assert change(model, roles, OF_KIND[kind](found.size)) < 1e-9
 
 
+SIDES = {"map": "primal", "dual": "dual", "pattern": "still"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_side_of_each_axis(case: str) -> None:
+    """The derived sides are those written by hand above; a gate's own branch is primal, but takes no scale."""
+    make, group, kind, roles = CASES[case]
+    symmetry = gm.trace(drawn(make), IDS).symmetry()
+    found = {
+        key: (block.axis_of(move.dims[0]), move.action)
+        for key, blocks in symmetry.layout.items()
+        for block in blocks
+        for move in block.moves
+        if move.group == group
+    }
+    used = {name: role for name, role in roles.items() if name in found}
+    assert set(found) - set(used) <= {"head.weight"}  # tied
+    for name, (axis, role) in used.items():
+        assert found[name][0] == axis
+        side = "primal" if "gate" in name and group == "ffn" else SIDES[role]
+        assert found[name][1].side == side, name
+        if kind == "scaled_permutation":
+            assert found[name][1].scales == ({"map": 1, "dual": -1, "pattern": 0}[role],), name
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_larger_classes_change_the_function(case: str) -> None:
     make, group, kind, roles = CASES[case]
