@@ -72,11 +72,18 @@ def derive(
 
 
 def verify(
-    model: Model, spec: Spec = None, seed: Seed = 0, trust_remote_code: Trust = False, json: Json = False
+    model: Model,
+    spec: Spec = None,
+    kinds: Annotated[
+        bool, typer.Option("--kinds", help="Try random maps of each group's kind too, and of the kinds that come next.")
+    ] = False,
+    seed: Seed = 0,
+    trust_remote_code: Trust = False,
+    json: Json = False,
 ) -> None:
     """Prove the groups on random weights in float64; exits 1 if any of them changes an output."""
     loaded = load_model(model, trust_remote_code=trust_remote_code)
-    found = run_verification(loaded.model, symmetry_of(loaded, spec), loaded.example_inputs, seed=seed)
+    found = run_verification(loaded.model, symmetry_of(loaded, spec), loaded.example_inputs, seed=seed, kinds=kinds)
     show(verification_report(found), verification_data(found), json)
     if not found.ok:
         raise typer.Exit(1)

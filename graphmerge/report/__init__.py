@@ -2,6 +2,7 @@
 
 from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, barrier_table
 from graphmerge.report.certificate import MissedRow, certificate_data, certificate_report, missed_rows
+from graphmerge.report.kinds import KindRow, kind_rows
 from graphmerge.report.render import to_json, to_text
 from graphmerge.report.symmetry import GroupRow, PinRow, group_rows, pin_rows, symmetry_data, symmetry_report
 from graphmerge.report.verification import (
@@ -14,6 +15,7 @@ from graphmerge.report.verification import (
 __all__ = [
     "BarrierRow",
     "GroupRow",
+    "KindRow",
     "MissedRow",
     "PinRow",
     "VerificationRow",
@@ -23,6 +25,7 @@ __all__ = [
     "certificate_data",
     "certificate_report",
     "group_rows",
+    "kind_rows",
     "missed_rows",
     "pin_rows",
     "symmetry_data",

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from graphmerge.report import numbers
 from graphmerge.report.fold import Folded, fill, fold, split
+from graphmerge.report.kinds import plain
 from graphmerge.report.render import table
 from graphmerge.symmetry import Group, Pin, Symmetry
 
@@ -108,7 +109,7 @@ def _groups_table(symmetry: Symmetry) -> Table:
             numbers.count(row.size),
             ", ".join(row.over) or numbers.MISSING,
             *(numbers.count(n) for n in (row.groups, row.copies, row.tensors)),
-            row.kind.replace("_", " "),
+            plain(row.kind),
         ]
         for row in rows
     ]

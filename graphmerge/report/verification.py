@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group as Together
+from rich.console import RenderableType
 from rich.text import Text
 
 from graphmerge.report import numbers
 from graphmerge.report.fold import fold
+from graphmerge.report.kinds import kinds_data, kinds_table, plain
 from graphmerge.report.render import table
 from graphmerge.verify import Verification
 
@@ -53,9 +55,11 @@ def verification_report(found: Verification) -> Together:
         for row in verification_rows(found)
     ]
     columns = ["group", "error", "error with an axis left out", "verdict"]
-    return Together(
-        Text(_sentence(found)), table("Verification", columns, cells, numbers=["error", "error with an axis left out"])
-    )
+    parts: list[RenderableType] = [Text(_sentence(found))]
+    parts.append(table("Verification", columns, cells, numbers=["error", "error with an axis left out"]))
+    if found.kinds:
+        parts.append(kinds_table(found))
+    return Together(*parts)
 
 
 def verification_data(found: Verification) -> dict[str, Any]:
@@ -68,18 +72,23 @@ def verification_data(found: Verification) -> dict[str, Any]:
         "untested": list(found.untested),
         "errors": dict(found.errors),
         "broken": dict(found.broken),
+        "kinds": kinds_data(found),
         "rows": [dataclasses.asdict(row) for row in verification_rows(found)],
     }
 
 
 def _sentence(found: Verification) -> str:
-    relation, verdict = ("≤", "unchanged") if found.ok else (">", "CHANGED")
+    right = found.max_error <= found.tolerance
+    relation, verdict = ("≤", "unchanged") if right else (">", "CHANGED")
     text = (
         f"outputs {verdict}: largest relative error {numbers.error(found.max_error)} {relation} "
         f"{numbers.error(found.tolerance)}, {numbers.count(len(found.errors))} groups, {numbers.seconds(found.seconds)}"
     )
     if found.untested:
         text += f"; {numbers.count(len(found.untested))} groups untested (leaving out an axis does not show)"
+    if found.wrong_kinds:
+        told = (f"{plain(found.kinds[name].kind)} of {name}" for name in found.wrong_kinds)
+        text += f"; CHANGED by a random {', '.join(told)}"
     return text
 
 

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from graphmerge.errors import ArchitectureMismatch, NotEquivariant, TraceError
-from graphmerge.graph.storage import canonical_names
-from graphmerge.symmetry import Axis, Block, Move, Permutations, Symmetry
-from graphmerge.trace.capture import state_of
-from graphmerge.trace.inputs import Inputs, default_inputs, lengths
-from graphmerge.trace.program import Program
-from graphmerge.trace.sizes import SIZES, trace_once
-from graphmerge.verify.double import change, run_double
-from graphmerge.verify.draw import draw_inputs, draw_weights, padded
+from graphmerge.errors import NotEquivariant
+from graphmerge.symmetry import Permutations, Symmetry
+from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
+from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn
+from graphmerge.verify.trial import GAINS, VISIBLE, Trial
 
 TOLERANCE = 1e-9
-VISIBLE = 1e-3  # a broken tie must change some output by at least this
-AXES_TRIED = 4
-GAINS = (1.0, 2.0, 0.5)
 
 
 @dataclass(frozen=True)
@@ -32,12 +25,13 @@ class Verification:
     """What was found.
 
     Attributes:
-        ok: every error is at most ``tolerance``.
+        ok: every error is at most ``tolerance``, and every group's kind, if tried, is right.
         max_error: largest relative change of any output under random elements of the whole symmetry and of each group.
         errors: the same for each group alone; the culprits are those above ``tolerance``.
         broken: for each group, the change when one of its axes is left out, or moved in part: how well the check can
             see it.
         untested: groups where no such break shows (below 1e-3): their errors prove nothing.
+        kinds: what was found about each group's kind, if that was asked for.
         length: sequence length that was used, if there is one.
         seconds: time taken.
     """
@@ -49,10 +43,11 @@ class Verification:
     length: int | None
     seconds: float
     tolerance: float = TOLERANCE
+    kinds: Mapping[str, KindCheck] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return self.max_error <= self.tolerance
+        return self.max_error <= self.tolerance and all(check.ok for check in self.kinds.values())
 
     @property
     def culprits(self) -> tuple[str, ...]:
@@ -60,15 +55,27 @@ class Verification:
         wrong = [g for g, error in self.errors.items() if error > self.tolerance]
         return tuple(sorted(wrong, key=lambda g: -self.errors[g]))
 
+    @property
+    def wrong_kinds(self) -> tuple[str, ...]:
+        """Groups whose kind is too large: a map of that kind changes the function."""
+        return tuple(g for g, check in self.kinds.items() if not check.ok)
+
     def require(self) -> None:
         """Raise unless ``ok``.
 
         Raises:
-            NotEquivariant: naming the groups that change the function.
+            NotEquivariant: naming the groups that change the function, or whose kind does.
         """
-        if not self.ok:
+        if self.max_error > self.tolerance:
             named = ", ".join(self.culprits) or "several groups together"
             raise NotEquivariant(f"{named} change the outputs by {self.max_error:.1e} (allowed: {self.tolerance:.0e})")
+        if self.wrong_kinds:
+            told = "; ".join(
+                f"a random {c.kind.replace('_', ' ')} of {g} changes the outputs by {c.error:.1e}"
+                for g, c in self.kinds.items()
+                if not c.ok
+            )
+            raise NotEquivariant(f"{told} (allowed: {KIND_TOLERANCE:.0e})")
 
 
 def verify(
@@ -79,26 +86,35 @@ def verify(
     outputs: tuple[str, ...] | None = None,
     seed: int = 0,
     tolerance: float = TOLERANCE,
+    kinds: bool = False,
 ) -> Verification:
     """Try random elements of ``symmetry`` on the traced model, in float64, with all weights redrawn.
 
     The model is traced at a length of its own with the last position masked; every output is compared. Then each group
-    moves alone, and once more with one of its axes left out, which must show.
+    moves alone, and once more with one of its axes left out, which must show. With ``kinds``, random maps of each
+    group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show.
 
     Raises:
+        InputError: with ``kinds``, a symmetry from a spec that has kinds: only a derived one says how they act.
         ArchitectureMismatch: the symmetry moves a tensor that the model has not.
         TraceError: the model cannot be run.
     """
     started = time.perf_counter()
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
-    trial = _Trial(model, symmetry, inputs, outputs, seed)
-    errors = {g.name: trial.error(symmetry, (g.name,)) for g in symmetry.groups}
-    together = max((trial.error(symmetry, None, s) for s in range(2)), default=0.0)
-    broken = {g.name: trial.best_break(g.name) for g in symmetry.groups}
-    for number, gain in enumerate(GAINS[1:], start=1):  # other weights may show what these do not
-        if unseen := [name for name, error in broken.items() if error < VISIBLE]:
-            other = _Trial(model, symmetry, inputs, outputs, seed + number, gain)
-            broken |= {name: max(broken[name], other.best_break(name)) for name in unseen}
+    trial = Trial(model, symmetry, inputs, outputs, seed)
+    errors = {g.name: _error(trial, symmetry, (g.name,)) for g in symmetry.groups}
+    together = max((_error(trial, symmetry, None, s) for s in range(2)), default=0.0)
+    broken = {g.name: _best_break(trial, g.name) for g in symmetry.groups}
+
+    def others() -> Iterator[Trial]:  # other weights may show what these do not
+        for number, gain in enumerate(GAINS[1:], start=1):
+            yield Trial(model, symmetry, inputs, outputs, seed + number, gain)
+
+    trials = others()
+    while unseen := [name for name, error in broken.items() if error < VISIBLE]:
+        if (other := next(trials, None)) is None:
+            break
+        broken |= {name: max(broken[name], _best_break(other, name)) for name in unseen}
     return Verification(
         max_error=max([together, *errors.values()]),
         errors=errors,
@@ -107,65 +123,23 @@ def verify(
         length=trial.program.example.length,
         seconds=time.perf_counter() - started,
         tolerance=tolerance,
+        kinds=check_kinds(trial, others()) if kinds else {},
     )
 
 
-class _Trial:
-    """One traced run with its redrawn weights, to be repeated with permuted ones."""
+def _error(trial: Trial, symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int = 0) -> float:
+    """Relative change of the outputs under a random element in which only ``groups`` move."""
+    return trial.change(_moving(symmetry, groups, trial.seed + seed + 1).apply(trial.given))
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        symmetry: Symmetry,
-        inputs: Inputs,
-        outputs: tuple[str, ...] | None,
-        seed: int,
-        gain: float = GAINS[0],
-    ) -> None:
-        self.symmetry = symmetry
-        self.keys = canonical_names(model)
-        if missing := [key for key in symmetry.layout if key not in self.keys]:
-            raise ArchitectureMismatch(f"the symmetry moves {missing[0]!r}, which {type(model).__name__} does not have")
-        self.state = state_of(model)
-        self.seed, self.gain = seed, gain
-        self.program, self.weights, self.inputs, self.before = self._first_run(model, inputs, outputs)
 
-    def _first_run(
-        self, model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None
-    ) -> tuple[Program, dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        failure: Exception | None = None
-        for tried in _third_sizes(model, inputs):
-            try:
-                program = trace_once(model, padded(model, tried), outputs)
-                generator = torch.Generator().manual_seed(self.seed)
-                weights = draw_weights(program, self.state, generator, self.gain)
-                drawn = draw_inputs(program, generator)
-                return program, weights, drawn, run_double(program, weights, drawn)
-            except (TraceError, RuntimeError, IndexError) as error:
-                failure = failure or error
-        raise TraceError(f"the traced model could not be run in float64: {failure}")
-
-    def error(self, symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int = 0) -> float:
-        """Relative change of the outputs under a random element in which only ``groups`` move."""
-        element = _moving(symmetry, groups, self.seed + seed + 1)
-        given = {key: self.weights[name] for key, name in self.keys.items()}
-        moved = element.apply(given)
-        weights: dict[str, torch.Tensor] = {}
-        for key, name in self.keys.items():
-            one = weights.setdefault(name, moved[key])
-            if one is not moved[key] and not torch.equal(one, moved[key]):
-                return float("inf")  # one tensor, moved differently under two of its names
-        weights = self.weights | weights
-        return change(self.before, run_double(self.program, weights, self.inputs))
-
-    def best_break(self, group: str) -> float:
-        """The largest change when the group moves with one of its axes left out; stops at the first that shows."""
-        best = 0.0
-        for broken in _breaks(self.symmetry, group, self.keys):
-            best = max(best, self.error(broken, (group,)))
-            if best >= VISIBLE:
-                break
-        return best
+def _best_break(trial: Trial, group: str) -> float:
+    """The largest change when the group moves with one of its axes left out; stops at the first that shows."""
+    best = 0.0
+    for broken in _breaks(trial, group):
+        best = max(best, _error(trial, broken, (group,)))
+        if best >= VISIBLE:
+            break
+    return best
 
 
 def _moving(symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int) -> Permutations:
@@ -178,40 +152,14 @@ def _moving(symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int) -> Pe
     return element
 
 
-def _third_sizes(model: torch.nn.Module, inputs: Inputs) -> Iterator[Inputs]:
-    """Lengths that the derivation did not use first, then the others, then the inputs as they are."""
-    if inputs.length is not None:
-        every = list(lengths(model, inputs))
-        for length in every[SIZES:] + every[:SIZES]:
-            yield inputs.resized(length)
-    yield inputs
-
-
-def _breaks(symmetry: Symmetry, group: str, keys: Mapping[str, str]) -> Iterator[Symmetry]:
+def _breaks(trial: Trial, group: str) -> Iterator[Symmetry]:
     """The symmetry with one axis of ``group`` taken out, or moved in one row only, for its largest tensors first.
 
     The smallest follow: the largest may be alike, and all without effect.
     """
-    axes = {(keys[axis.tensor], axis.axis, axis.part): axis for axis in symmetry[group].members}
-    by_size = sorted(axes.values(), key=lambda axis: -math.prod(symmetry.shapes[axis.tensor]))
-    named = [(axis, [key for key, name in keys.items() if name == keys[axis.tensor]]) for axis in by_size]
-    for axis, tensors in named[:AXES_TRIED]:
-        yield without(symmetry, group, axis, tensors)
-    yield from torn(symmetry, group, named[0][1])
-    for axis, tensors in reversed(named[AXES_TRIED:][-AXES_TRIED:]):
-        yield without(symmetry, group, axis, tensors)
-
-
-def without(symmetry: Symmetry, group: str, axis: Axis, tensors: list[str]) -> Symmetry:
-    """The same symmetry, except that ``group`` no longer moves one axis of these tensors: one tie broken."""
-
-    def meant(block: Block, move: Move) -> bool:
-        return move.group == group and any(
-            block.axis_of(dim) == axis.axis and block.runs[axis.axis] == axis.part.run for dim in move.dims
-        )
-
-    layout = dict(symmetry.layout)
-    for key in tensors:
-        blocks = layout.get(key, ())
-        layout[key] = tuple(replace(b, moves=tuple(m for m in b.moves if not meant(b, m))) for b in blocks)
-    return replace(symmetry, layout=layout)
+    axes = axes_by_size(trial, group)
+    for axis, tensors in axes[:AXES_TRIED]:
+        yield without(trial.symmetry, group, axis, tensors)
+    yield from torn(trial.symmetry, group, axes[0][1])
+    for axis, tensors in reversed(axes[AXES_TRIED:][-AXES_TRIED:]):
+        yield without(trial.symmetry, group, axis, tensors)

@@ -97,6 +97,15 @@ def test_certify_proves_and_does_not(pair, tmp_path, capsys):
     }
 
 
+def test_verify_kinds(pair, capsys):
+    code, out, _ = run(capsys, "verify", pair / "a", "--kinds", "--json")
+    rows = {row["pattern"].rpartition(".")[2]: row for row in json.loads(out)["kinds"]}
+    assert code == 0
+    assert rows["qk"]["kind"] == "invertible"
+    assert rows["residual"]["kind"] == "permutation"
+    assert all(row["verdict"] == "holds" and row["error"] < 1e-12 for row in rows.values())
+
+
 @pytest.mark.parametrize("method", ["weights", "activations"])
 def test_the_whole_way(pair, tmp_path, capsys, method):
     found, merged, moved = tmp_path / "p.safetensors", tmp_path / "merged", tmp_path / "moved"

@@ -1,7 +1,8 @@
 import json
+from dataclasses import replace
 
-from graphmerge.report import to_json, to_text, verification_data, verification_report, verification_rows
-from graphmerge.verify import Verification
+from graphmerge.report import kind_rows, to_json, to_text, verification_data, verification_report, verification_rows
+from graphmerge.verify import KindCheck, Verification
 
 ERRORS = {"residual": 1e-15, "layers.0.ffn": 2e-15, "layers.1.ffn": 3e-15, "layers.2.ffn": 0.25, "layers.3.ffn": 1e-15}
 BROKEN = {"residual": 0.5, "layers.0.ffn": 0.2, "layers.1.ffn": 0.1, "layers.2.ffn": 0.3, "layers.3.ffn": 1e-8}
@@ -37,3 +38,31 @@ def test_json_has_every_group():
     assert data["ok"] is False
     assert data["errors"] == ERRORS
     assert data["untested"] == ["layers.3.ffn"]
+
+
+KINDS = {
+    "residual": KindCheck("signed_permutation", 1e-15, 0.5, {"scaled_permutation": 0.3, "orthogonal": 0.4}),
+    "layers.0.v": KindCheck("invertible", 1e-15, 0.2),
+    "layers.1.v": KindCheck("invertible", 2e-15, 0.1),
+    "layers.0.ffn": KindCheck("permutation", 1e-15, None, {"signed_permutation": 1e-12}),
+    "layers.1.ffn": KindCheck("scaled_permutation", 0.7, 0.9, {"orthogonal": 0.8}),
+}
+
+
+def test_kinds_fold_where_they_and_their_verdicts_agree():
+    rows = kind_rows(replace(found(), kinds=KINDS))
+    assert [(r.pattern, r.kind, r.verdict, r.error, r.broken, r.widened) for r in rows] == [
+        ("residual", "signed_permutation", "holds", 1e-15, 0.5, 0.3),
+        ("layers.{0..1}.v", "invertible", "holds", 2e-15, 0.1, None),
+        ("layers.0.ffn", "permutation", "may be larger", 1e-15, None, 1e-12),
+        ("layers.1.ffn", "scaled_permutation", "too large: changes the outputs", 0.7, 0.9, 0.8),
+    ]
+
+
+def test_kinds_are_shown_where_they_were_tried():
+    text = to_text(verification_report(replace(found(), kinds=KINDS)), width=200)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "; CHANGED by a random scaled permutation of layers.1.ffn" in lines[0]
+    assert "residual signed permutation 1.0e-15 5.0e-01 3.0e-01 holds" in lines
+    assert "layers.{0..1}.v invertible 2.0e-15 1.0e-01 – holds" in lines
+    assert "Kinds" not in to_text(verification_report(found()), width=200)

@@ -12,7 +12,7 @@ import graphmerge as gm
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.inputs import lengths
 from graphmerge.verify import Verification, verify
-from graphmerge.verify.verify import without
+from graphmerge.verify.edits import without
 from tests.families import FAMILIES, traced
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])
