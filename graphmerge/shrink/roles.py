@@ -27,6 +27,8 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("rank", r"lora_rank|time_step_rank|dt_rank|laurel_rank"),
     ("state", r"state_size|d_state$"),
     ("mels", r"mel_bins|^mel_dim$"),
+    ("width", r"^n_embd$"),
+    ("inner width", r"^n_inner$"),
     ("keep", r"kernel|stride|padding|dilation|factor|^num_channels$|^in_channels$|audio_channels|merge_size|^scale$"),
     ("keep", r"image_seq_length|tokens_per_image|grid|^num_|^n_|temporal|^max_|^min_|chunk|block_size|^extent"),
     ("inner width", r"intermediate|ffn|^d_ff$|mlp_dim|inner|linear_units|feed_?forward|hidden_dim$|shared_expert"),

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.coverage import run
+from benchmarks.coverage.catalogue import catalogue
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=run.__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="", help="model types, separated by commas")
+    parser.add_argument("--tenth", action="store_true", help="every tenth case")
+    parser.add_argument("--status", default="", help="again, those that had one of these statuses")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    given = parser.parse_args()
+    done = {} if given.fresh else run.kept(given.results)
+    cases = catalogue()
+    if given.only:
+        cases = [c for c in cases if c.model_type in given.only.split(",")]
+    if given.tenth:
+        cases = cases[::10]
+    again = set(given.status.split(",")) if given.status else set()
+    if given.status:
+        cases = [c for c in cases if done.get((c.model_type, c.model_class), {}).get("status") in again]
+    elif not given.only:
+        cases = [c for c in cases if (c.model_type, c.model_class) not in done]
+    start, totals = time.perf_counter(), Counter()
+    for number, row in enumerate(run.sweep(cases, given.jobs), start=1):
+        done[row["model_type"], row["model_class"]] = row
+        totals[row["status"]] += 1
+        seconds = row["seconds"].get("all", 0.0)
+        print(f"{number}/{len(cases)} {row['model_type']} {row['model_class']}: {row['status']} {seconds:.1f} s {row['why'][:150]}", flush=True)
+        if number % 20 == 0 or number == len(cases):
+            given.results.write_text("".join(json.dumps(done[key]) + "\n" for key in sorted(done)))
+    print(f"{dict(totals)} in {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
