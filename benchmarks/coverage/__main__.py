@@ -37,7 +37,8 @@ def main() -> None:
         done[row["model_type"], row["model_class"]] = row
         totals[row["status"]] += 1
         seconds = row["seconds"].get("all", 0.0)
-        print(f"{number}/{len(cases)} {row['model_type']} {row['model_class']}: {row['status']} {seconds:.1f} s {row['why'][:150]}", flush=True)
+        name = f"{row['model_type']} {row['model_class']}"
+        print(f"{number}/{len(cases)} {name}: {row['status']} {seconds:.1f} s {row['why'][:150]}", flush=True)
         if number % 20 == 0 or number == len(cases):
             given.results.write_text("".join(json.dumps(done[key]) + "\n" for key in sorted(done)))
     print(f"{dict(totals)} in {time.perf_counter() - start:.0f} s")

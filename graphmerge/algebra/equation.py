@@ -214,6 +214,8 @@ def drop_units(axis: AxisExpr, sizes: Mapping[str, int]) -> AxisExpr:
 
 def array_varies(value: np.ndarray, dim: int) -> bool:
     """Does ``value`` change along ``dim``? NaNs are equal to each other."""
+    if not value.size:
+        return False
     first = value.take([0], axis=dim)
     same = value == first
     if value.dtype.kind in "fc":

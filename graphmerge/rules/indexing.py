@@ -154,6 +154,9 @@ def index(call: Call) -> list[Equation]:
     where = [d for d, i in enumerate(indices) if i is not None]
     if (start := _consecutive(call, x, indices, where)) is not None:
         return [windowed(call, x, call.out, where[0], start)]
+    if len(where) == 1 and (mask := indices[where[0]]) is not None and mask.truth:
+        axes, chosen, held, sizes, pins = masked(x, mask, where[0], call.out.shape)
+        return [call.terms([(x, axes), (call.out, chosen), *held], sizes, pins=pins)]
     axes, read, held, sizes, pins = looked_up(call, x, indices)
     return [call.terms([(x, axes), (call.out, read), *held], sizes, pins=pins)]
 
@@ -184,6 +187,21 @@ def looked_up(
     return axes, read, [(i, broadcast(i, looked, sizes)) for i in given], sizes, [letters[d] for d in where]
 
 
+def masked(
+    x: Ref, mask: Ref, first: int, chosen: tuple[int, ...]
+) -> tuple[list[AxisExpr], list[AxisExpr], Terms, dict[str, int], list[str]]:
+    """Axes of ``x``, axes of ``x[mask]``, the mask as a term, sizes, and the letters that the mask covers: pinned.
+
+    The mask covers the axes from ``first`` on; they become one axis of the entries that it selects.
+    """
+    letters, axes, sizes = _sizes(x)
+    covered = letters[first : first + len(mask.shape)]
+    own = [f"m{d}" if d in mask.alike else c for d, c in enumerate(covered)]
+    sizes |= dict(zip(own, mask.shape)) | {"n": chosen[first]}
+    read = [*axes[:first], ("n",), *axes[first + len(covered) :]]
+    return axes, read, [(mask, [(c,) for c in own])], sizes, [*covered, "n"]
+
+
 def _consecutive(call: Call, x: Ref, indices: tuple[Ref | None, ...], where: list[int]) -> int | None:
     """Where a constant index starts, if it names consecutive units of one axis."""
     held = indices[where[0]] if len(where) == 1 else None
@@ -196,7 +214,7 @@ def _consecutive(call: Call, x: Ref, indices: tuple[Ref | None, ...], where: lis
 
 def _is_mask(call: Call, held: Ref) -> bool:
     value = call.constants.get(held.name)
-    return value is not None and value.dtype.kind == "b"
+    return held.truth or (value is not None and value.dtype.kind == "b")
 
 
 @rule("aten.index_select", kind="look-up")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 
+from graphmerge.rules.aliases import plain_name
 from graphmerge.trace.program import Node, Ref
 
 _BY_KIND = {
@@ -24,9 +25,15 @@ _BY_KIND = {
     "convolution": "product",
     "attention": "attention",
 }
+LINEAR_WINDOWS = (
+    *(f"{kind}avg_pool{n}d" for kind in ("", "adaptive_", "_adaptive_") for n in (1, 2, 3)),
+    *(f"upsample_{kind}" for kind in ("bicubic2d", "bilinear2d", "linear1d", "nearest1d", "nearest2d", "nearest3d")),
+    "upsample_trilinear3d", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
+)  # fmt: skip
 _BY_OP = {
     **dict.fromkeys(("add", "sub"), "sum"),
     **dict.fromkeys(("sum", "mean"), "total"),
+    **dict.fromkeys(LINEAR_WINDOWS, "linear"),
     **dict.fromkeys(("cumsum", "embedding", "flip", "index", "index_add", "index_select", "neg", "roll"), "linear"),
     **dict.fromkeys(("tanh", "sin", "sinh", "asinh", "atan", "asin", "erf", "erfinv", "sign"), "odd"),
     **dict.fromkeys(("relu", "leaky_relu"), "positive"),
@@ -39,12 +46,13 @@ _BY_OP = {
     "native_layer_norm": "layer",
 }
 _ADDED = {"linear": 2, "conv1d": 2, "conv2d": 2, "conv3d": 2, "convolution": 2, "bilinear": 3}  # place of the bias
+_ADDED |= dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 2)
 _ADDED |= dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), 0)
 
 
 def law_of(node: Node, kind: str) -> str:
     """The law of one call."""
-    name = node.op.split(".")[1].removesuffix("_")
+    name = plain_name(node.op)
     second = node.args[1] if len(node.args) > 1 else None
     if name == "pow":
         return "square" if second == 2 else "pointwise"
@@ -75,4 +83,4 @@ def _is_irregular(node: Node, name: str) -> bool:
 
 def added_term(node: Node) -> int | None:
     """Position of the term that a product is added to, its bias."""
-    return _ADDED.get(node.op.split(".")[1].removesuffix("_"))
+    return _ADDED.get(plain_name(node.op))

@@ -11,7 +11,21 @@ from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, norma
 @rule(
     *(
         f"aten.{n}"
-        for n in ("all", "amax", "amin", "aminmax", "any", "count_nonzero", "logsumexp", "max", "mean", "median", "min")
+        for n in (
+            "_is_all_true",
+            "_is_any_true",
+            "all",
+            "amax",
+            "amin",
+            "aminmax",
+            "any",
+            "count_nonzero",
+            "logsumexp",
+            "max",
+            "mean",
+            "median",
+            "min",
+        )
     ),
     *(f"aten.{n}" for n in ("nanmean", "nanmedian", "nansum", "prod", "std", "std_mean", "sum", "var", "var_mean")),
     kind="reduction",

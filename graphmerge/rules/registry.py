@@ -9,6 +9,7 @@ from typing import Any
 
 from graphmerge.algebra import Equation, EquationError, Origin, Term, equation
 from graphmerge.algebra.equation import AxisExpr, drop_units, length_of, letter_of
+from graphmerge.rules.aliases import plain_name
 from graphmerge.rules.laws import added_term, law_of
 from graphmerge.trace.program import Node, Ref
 
@@ -100,8 +101,8 @@ def _refs(value: Any) -> list[Ref]:
 def op_key(op: str) -> str:
     """``aten.add_.Tensor`` and ``aten.add.Scalar`` share the key ``aten.add``; an overload may have its own rule."""
     namespace, _, rest = op.partition(".")
-    name, _, overload = rest.partition(".")
-    base = name.removesuffix("_") if not name.startswith("__") else name
+    overload = rest.partition(".")[2]
+    base = plain_name(op)
     full = f"{namespace}.{base}.{overload}"
     return full if full in _RULES else f"{namespace}.{base}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr, letter_of
-from graphmerge.rules.indexing import looked_up
+from graphmerge.rules.indexing import looked_up, masked
 from graphmerge.rules.registry import Call, NotCovered, axis_letters, broadcast, rule
 
 
@@ -57,16 +57,55 @@ def scatter(call: Call) -> list[Equation]:
 
 @rule("aten.index_put", kind="look-up")
 def index_put(call: Call) -> list[Equation]:
-    """``a v! d, i, a i d -> a v! d`` with the values broadcast; places along i are free where entries are added up."""
+    """``a v! d, i, a i d -> a v! d`` with the values broadcast; places along i are free where entries are added up.
+
+    Where a mask chooses and all places get one value, mask and places move together.
+    """
     x, indices, values = call.arg(0, "self"), call.arg(1, "indices"), call.arg(2, "values")
-    axes, read, held, sizes, pins = looked_up(call, x, indices)
+    where = [d for d, i in enumerate(indices) if i is not None]
+    if len(where) == 1 and (mask := indices[where[0]]).truth:
+        after = len(x.shape) - len(mask.shape) - where[0]  # axes behind those that the mask covers
+        many = values.shape[-1 - after] if len(values.shape) > after else 1
+        axes, read, held, sizes, pins = masked(x, mask, where[0], (*x.shape[: where[0]], many))
+        pins = pins if many > 1 else []
+    else:
+        axes, read, held, sizes, pins = looked_up(call, x, indices)
+        if not call.arg(3, "accumulate", False):
+            pins += [letter_of(i) for _, own in held for axis in own for i in axis]
     written = [letter_of(a[0]) for a in read]
-    if not call.arg(3, "accumulate", False):
-        pins += [letter_of(i) for _, axes in held for axis in axes for i in axis]
     if len(values.shape) > len(written):
         raise NotCovered("values of more axes than they are written to")
     terms = [(x, axes), *held, (values, broadcast(values, written, sizes)), (call.out, axes)]
     return [call.terms(terms, sizes, pins=pins)]
+
+
+@rule("aten.masked_scatter", kind="look-up")
+def masked_scatter(call: Call) -> list[Equation]:
+    """``t! d, t!, n! d -> t! d``: the entries of the source one after the other, where the mask is true.
+
+    Only where the mask was spread out along the last axes are whole rows written; else every axis is pinned.
+    """
+    x, mask, source = call.tensors
+    letters = axis_letters(len(x.shape))
+    own = letters[len(letters) - len(mask.shape) :]
+    rows = 0  # last axes that mask and source both have whole
+    while rows < min(len(mask.shape), len(source.shape)):
+        last = -1 - rows
+        if source.shape[last] != x.shape[last] or mask.shape[last] not in (1, x.shape[last]):
+            break
+        if mask.shape[last] > 1 and len(mask.shape) + last not in mask.alike:
+            break
+        rows += 1
+    free = letters[len(letters) - rows :]
+    before = [f"s{d}" for d in range(len(source.shape) - rows)]
+    sizes = dict(zip(letters, x.shape)) | dict(zip(before, source.shape))
+    seen: list[AxisExpr] = []
+    for d, (letter, n) in enumerate(zip(own, mask.shape)):
+        sizes[f"m{letter}"] = n
+        seen.append((f"m{letter}",) if letter in free or d in mask.alike else (letter,) if n == sizes[letter] else ())
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    terms = [(x, axes), (mask, seen), (source, [(c,) for c in (*before, *free)]), (call.out, axes)]
+    return [call.terms(terms, sizes, pins=[*before, *(c for c in letters if c not in free)])]
 
 
 @rule("aten.nonzero", kind="look-up")

@@ -18,7 +18,7 @@ from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, pin_t
 def view(call: Call) -> list[Equation]:
     """Row-major: ``b t (h d) -> b t h d``. The letters are what both shapes refine to."""
     x = call.tensors[0]
-    return view_equations(call, x, call.out)
+    return [] if 0 in x.shape else view_equations(call, x, call.out)
 
 
 def view_equations(call: Call, x: Ref, out: Ref) -> list[Equation]:
@@ -168,11 +168,17 @@ def repeat(call: Call) -> list[Equation]:
 def repeat_interleave(call: Call) -> list[Equation]:
     """``k -> (k g)`` along one axis."""
     x, times, dim = call.tensors[0], call.arg(1, "repeats"), call.arg(2, "dim")
-    if not isinstance(times, int) or dim is None:
-        raise NotCovered("repeats that differ, or a flattened input")
+    if dim is None:
+        raise NotCovered("a flattened input")
     letters = axis_letters(len(x.shape))
     axes: list[AxisExpr] = [(c,) for c in letters]
     out = list(axes)
+    if isinstance(times, Ref):  # each unit as often as it says: units and copies are pinned
+        along = letters[dim % len(axes)]
+        out[dim % len(axes)] = ("y",)
+        sizes = dict(zip(letters, x.shape)) | {"y": call.out.shape[dim]}
+        terms = [(x, axes), (times, [(along,)] if times.shape == (sizes[along],) else [()]), (call.out, out)]
+        return [call.terms(terms, sizes, pins=[along, "y"])]
     out[dim % len(axes)] = (letters[dim % len(axes)], "g")
     return [call.terms([(x, axes), (call.out, out)], dict(zip(letters, x.shape)) | {"g": times})]
 

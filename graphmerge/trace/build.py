@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,10 @@ from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
 # switches of autograd and autocast: they compute nothing
 SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
+# they spread entries out along axes
+SPREAD_OPS = ("expand", "expand_as", "broadcast_to")
+# they leave every entry at its place
+KEEPING_OPS = ("alias", "bitwise_not", "clone", "contiguous", "detach", "logical_not", "to", "_to_copy")
 # only the shape of their argument counts
 SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 EMPTY_OPS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
@@ -46,6 +50,7 @@ class _Builder:
         self.state = state_of(model)
         self.moving = moving_tensors(model)
         self.values: dict[torch.fx.Node, Any] = {}  # constants
+        self.spread: dict[torch.fx.Node, tuple[int, ...]] = {}
         holders = {n.name: names[n.name] for n in graph.graph.nodes if n.op == "placeholder"}
         self.program = Program({}, [], (), {}, graph, holders, example, list(notes))
         self.graph, self.written = functional(graph)
@@ -144,7 +149,8 @@ class _Builder:
                 shape = tuple(item.shape) if isinstance(item, torch.Tensor) else ()
                 refs.append(Ref(f"{node.name}.{k}", shape))
         else:
-            refs = [Ref(node.name, tuple(value.shape) if isinstance(value, torch.Tensor) else ())]
+            shape = tuple(value.shape) if isinstance(value, torch.Tensor) else ()
+            refs = [Ref(node.name, shape)]
             node.meta["tensor"] = node.name
         for ref in refs:
             self._tensor(ref.name, ref.shape, "activation")
@@ -163,7 +169,13 @@ class _Builder:
         name = node.meta["tensor"]
         value = node.meta.get("val")
         dtype = value.dtype if isinstance(value, torch.Tensor) else None
-        return Ref(name, self.program.tensors[name].shape, dtype)
+        return Ref(name, self.program.tensors[name].shape, dtype, self._alike(node))
+
+    def _alike(self, node: torch.fx.Node) -> tuple[int, ...]:
+        """Axes along which a tensor was spread out from one unit."""
+        if node not in self.spread:
+            self.spread[node] = _spread_axes(node, self._alike)
+        return self.spread[node]
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, torch.fx.Node):
@@ -217,6 +229,21 @@ def _rename_clashes(graph: torch.fx.Graph, state: Iterable[str]) -> None:
     for node in graph.nodes:
         while node.op != "placeholder" and node.name in taken:
             node._rename(f"{node.name}_op")
+
+
+def _spread_axes(node: torch.fx.Node, alike: Callable[[torch.fx.Node], tuple[int, ...]]) -> tuple[int, ...]:
+    """Axes of an expanded tensor that its argument has not, or has with one unit; ops that keep entries keep them."""
+    source, value = node.args[0] if node.args else None, node.meta.get("val")
+    if node.op != "call_function" or not isinstance(source, torch.fx.Node) or not isinstance(value, torch.Tensor):
+        return ()
+    if op_name(node) in KEEPING_OPS:
+        return alike(source)
+    if op_name(node) not in SPREAD_OPS:
+        return ()
+    before = source.meta["val"].shape
+    new = value.dim() - len(before)
+    spread = [d for d, n in enumerate(value.shape) if d < new or before[d - new] < n]
+    return tuple(sorted({*spread, *(d + new for d in alike(source))}))
 
 
 def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:

@@ -13,11 +13,21 @@ from graphmerge.trace.inputs import Inputs
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A tensor that a call reads or writes. ``dtype`` is the traced one, None if unknown; it tells none apart."""
+    """A tensor that a call reads or writes.
+
+    ``dtype`` is the traced one, None if unknown; ``alike`` are axes along which it was spread out from one unit, so
+    that its entries cannot differ along them. Neither tells two apart.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype | None = field(default=None, compare=False)
+    alike: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def truth(self) -> bool:
+        """Are its entries true or false?"""
+        return self.dtype == torch.bool
 
 
 @dataclass(frozen=True, slots=True)

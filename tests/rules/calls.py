@@ -58,7 +58,7 @@ def run(example: Example, seed: int = 0) -> Run:
         values[name] = arg.draw(arg.shape, g)
         if arg.constant:
             constants[name] = values[name].numpy()
-        return Ref(name, arg.shape, values[name].dtype)
+        return Ref(name, arg.shape, values[name].dtype, arg.alike)
 
     args = tuple(drawn(a) for a in example.args)
     kwargs = {k: drawn(a) for k, a in example.kwargs.items()}

@@ -21,6 +21,7 @@ class T:
     shape: Shape
     draw: Callable[[Shape, torch.Generator], torch.Tensor]
     constant: bool = False
+    alike: tuple[int, ...] = ()  # axes along which it is spread out from one unit
 
 
 def normal(shape: Shape, g: torch.Generator) -> torch.Tensor:
@@ -37,6 +38,12 @@ def below(n: int) -> Callable[[Shape, torch.Generator], torch.Tensor]:
 
 def yes_or_no(shape: Shape, g: torch.Generator) -> torch.Tensor:
     return torch.rand(shape, generator=g) < 0.5
+
+
+def yes_first(shape: Shape, g: torch.Generator) -> torch.Tensor:
+    chosen = yes_or_no(shape, g)
+    chosen.view(-1)[0] = True  # something is chosen
+    return chosen
 
 
 def complex_normal(shape: Shape, g: torch.Generator) -> torch.Tensor:
@@ -67,6 +74,16 @@ def index(rows: int, *shape: int) -> T:
 
 def mask(*shape: int) -> T:
     return T(shape, yes_or_no)
+
+
+def choice(*shape: int) -> T:
+    return T(shape, yes_first)
+
+
+def spread(arg: T, *shape: int) -> T:
+    """The same, expanded to a shape."""
+    axes = tuple(d for d, n in enumerate(shape) if arg.shape[d] < n)
+    return T(shape, lambda _, g: arg.draw(arg.shape, g).expand(shape), alike=axes)
 
 
 def pair(*shape: int) -> T:
@@ -371,3 +388,62 @@ example("index_put", f(3, 4), [index(3, 2)], f(4))
 example("index_put", f(3, 4), [index(3, 2)], f(2, 4), True)
 example("index_put", f(2, 3, 4), [None, index(3, 2), index(4, 2)], f(2), True)
 example("nonzero", mask(3, 4))
+example("index.Tensor", f(3, 4, 2), [choice(3, 4)])
+example("index.Tensor", f(3, 4, 3), [None, choice(4)])
+example("index.Tensor", f(3, 4), [spread(choice(3, 1), 3, 4)])
+example("index_put", f(3, 4, 2), [choice(3, 4)], f())
+example("index_put", f(3, 4), [None, choice(4)], f(3, 1))
+example("index.Tensor", f(3, 4), [known([True, False, True])])
+example("index_put", f(3, 4), [None, known([True, False, True, True])], f(3, 3))
+example("index_put", f(2, 3, 4), [None, known([True, False, True])], f(2, 4))
+example("masked_scatter", f(3, 4, 3), spread(mask(3, 4, 1), 3, 4, 3), f(12, 3))
+example("masked_scatter", f(3, 4), mask(3, 1), f(3, 4))
+example("masked_scatter", f(3, 4), mask(3, 4), f(12))
+example("masked_scatter", f(3, 4), mask(3, 4), f(3, 4))
+example("masked_scatter", f(3, 4), spread(mask(3, 1), 3, 4), f(4, 3))
+example("repeat_interleave.self_Tensor", f(3, 4), known([2, 1, 0]), 0)
+example("repeat_interleave.self_Tensor", f(3, 4), index(3, 4), 1)
+
+# -- windows ---------------------------------------------------------------------------------------------------------
+
+for n, shape in ((1, (4,)), (2, (4, 4)), (3, (4, 4, 4))):
+    image, half = f(2, 3, *shape), [2] * n
+    for kind in ("avg", "max"):
+        if (kind, n) != ("max", 2):
+            example(f"{kind}_pool{n}d", image, half, half)
+        example(f"adaptive_{kind}_pool{n}d", image, half)
+        example(f"adaptive_{kind}_pool{n}d", image, [1] * n)
+    example(f"conv_transpose{n}d{'.input' if n > 1 else '.default'}", image, f(3, 2, *half), f(2))
+example("conv_transpose1d", f(2, 4, 3), f(4, 3, 2), None, [2], [0], [0], 2)
+example("max_pool2d", f(2, 3, 4, 4), [2, 2], [2, 2])
+example("max_pool2d_with_indices", f(2, 3, 4, 4), [2, 2], [2, 2])
+example("_adaptive_avg_pool2d", f(2, 3, 4, 4), [2, 2])
+example("_adaptive_avg_pool2d", f(2, 3, 4, 4), [1, 1])
+for name in ("upsample_bilinear2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"):
+    example(f"{name}.vec", f(2, 3, 4, 4), [6, 5], False, None)
+example("upsample_linear1d.vec", f(2, 3, 4), [6], False, None)
+example("upsample_trilinear3d.vec", f(2, 3, 4, 4, 4), [6, 3, 2], False, None)
+for n, size in ((1, [6]), (2, [6, 5]), (3, [6, 5, 3])):
+    example(f"upsample_nearest{n}d.vec", f(2, 3, *[4] * n), size, None)
+example("fft_fft", f(3, 4))
+example("fft_fft", f(3, 4), None, 0)
+example("fft_ifft", pair(3, 4))
+example("fft_hfft", pair(3, 4))
+example("fft_irfft", pair(3, 4))
+example("fft_rfft", f(3, 4), None, 0)
+for name in ("fft_fft2", "fft_ifft2", "fft_irfft2", "fft_fftn", "fft_ifftn", "fft_irfftn"):
+    example(name, pair(2, 3, 4))
+example("fft_rfft2", f(2, 3, 4))
+example("fft_rfftn", f(3, 4, 3), None, [1, 2])
+example("linalg_solve_triangular", f(2, 3, 3), f(2, 3, 4), upper=False, unitriangular=True)
+example("_is_all_true", mask(3, 4))
+example("_is_any_true", mask(3, 4))
+
+# -- second names ----------------------------------------------------------------------------------------------------
+
+example("multiply.Tensor", f(3, 4), f(4))
+example("divide.Tensor", f(3, 4), f(4))
+example("subtract.Tensor", f(3, 4), f(3, 1))
+example("clip", f(3, 4), -0.5, 0.5)
+example("special_expit", f(3, 4))
+example("special_softmax", f(3, 4), 1)

@@ -13,7 +13,7 @@ from graphmerge.rules import elementwise, known_ops, op_key, registry, rule
 from graphmerge.rules.elementwise import POINTWISE
 from tests.algebra.solved import symmetry_of
 from tests.rules.calls import run
-from tests.rules.examples import Example, f, index, known, mask
+from tests.rules.examples import Example, f, index, mask
 
 X = torch.tensor([[1.0, 2.0, 3.0]])
 
@@ -92,13 +92,13 @@ NOT_COVERED = {
         (f(1, 4, 3, 2), f(1, 2, 3, 2), f(1, 2, 3, 2), f(1, 4, 3, 3)),
         {"enable_gqa": True},
     ),
-    "a mask that selects": Example("aten.index.Tensor", (f(3, 4), [known([True, False, True])])),
-    "a mask of parameters": Example("aten.index.Tensor", (f(3, 4), [mask(3, 4)])),
+    "a mask that selects": Example("aten.index.Tensor", (f(3, 4), [mask(3), index(4, 2)])),
     "not neighbours": Example("aten.index.Tensor", (f(3, 4, 3), [index(3, 2), None, index(3, 2)])),
     "a flattened input": Example("aten.take_along_dim.default", (f(3, 4), index(12, 5))),
     "units 0::2 of 5": Example("aten.slice.Tensor", (f(5, 3), 0, 0, 5, 2)),
     "not constant": Example("aten.pad.default", (f(3, 4), [1, 1], "reflect")),
-    "repeats": Example("aten.repeat_interleave.self_Tensor", (f(3, 4), known([1, 2, 1]), 0)),
+    "a flattened": Example("aten.repeat_interleave.self_int", (f(3, 4), 2)),
+    "on the left": Example("aten.linalg_solve_triangular.default", (f(3, 3), f(2, 3)), {"upper": True, "left": False}),
     "places": Example("aten.where.default", (mask(3, 4),)),
     "broadcast batches": Example(
         "aten.scaled_dot_product_attention.default", (f(2, 2, 4, 3), f(1, 2, 4, 3), f(1, 2, 4, 3))

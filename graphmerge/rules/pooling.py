@@ -1,0 +1,88 @@
+"""Positions read in windows: pooling, resampling, transposed convolution, Fourier transforms."""
+
+from __future__ import annotations
+
+from graphmerge.algebra import Equation
+from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, normal_dims, rule
+
+POOLS = tuple(f"{kind}_pool{n}d" for kind in ("adaptive_avg", "adaptive_max", "avg", "max") for n in (1, 2, 3))
+RESAMPLED = (
+    "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "upsample_bilinear2d",
+    "upsample_linear1d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_trilinear3d",
+)  # fmt: skip
+TRANSFORMS = ("fft_fft", "fft_fft2", "fft_fftn", "fft_hfft", "fft_ifft", "fft_ifft2", "fft_ifftn", "fft_irfft")
+REAL_TRANSFORMS = ("fft_irfft2", "fft_irfftn", "fft_rfft", "fft_rfft2", "fft_rfftn")
+
+
+@rule(*(f"aten.{n}" for n in POOLS), "aten.max_pool2d_with_indices", "aten._adaptive_avg_pool2d", kind="pooling")
+def pool(call: Call) -> list[Equation]:
+    """``b c x! -> b c y!``; one window over everything is a reduction, which pins nothing unless it says where."""
+    x, name = call.tensors[0], call.node.op.split(".")[1]
+    places = int(name[name.index("d", name.index("pool")) - 1])
+    whole = "adaptive" in name and call.out.shape[-places:] == (1,) * places and len(call.node.outputs) == 1
+    return [_windowed(call, x, range(len(x.shape) - places, len(x.shape)), reduced=whole)]
+
+
+@rule(*(f"aten.{n}" for n in RESAMPLED), kind="resampling")
+def resample(call: Call) -> list[Equation]:
+    """``b c x! -> b c y!``."""
+    x = call.tensors[0]
+    return [_windowed(call, x, range(2, len(x.shape)))]
+
+
+@rule(*(f"aten.{n}" for n in (*TRANSFORMS, *REAL_TRANSFORMS)), kind="transform")
+def transform(call: Call) -> list[Equation]:
+    """``... x! -> ... y!``: each frequency is a weighted sum of all positions."""
+    x, name = call.tensors[0], call.node.op.split(".")[1]
+    default = -1 if name.endswith("fft") else (-2, -1) if name.endswith("2") else None
+    return [_windowed(call, x, normal_dims(call.arg(2, "dim", default), len(x.shape)))]
+
+
+def _windowed(call: Call, x: Ref, along: range | tuple[int, ...], reduced: bool = False) -> Equation:
+    """Along these axes the outputs have positions of their own: both are pinned, all other axes are carried."""
+    letters = axis_letters(len(x.shape))
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    sizes = dict(zip(letters, x.shape))
+    pins: list[str] = []
+    terms: list[tuple[Ref, list[AxisExpr]]] = [(x, axes)]
+    for out in call.node.outputs:
+        if len(out.shape) != len(x.shape):
+            raise NotCovered(f"shape {out.shape} from {x.shape}")
+        own = list(axes)
+        for d in along:
+            own[d] = () if reduced else (f"y{d}",)
+            sizes[f"y{d}"] = out.shape[d]
+        terms.append((out, own))
+    if not reduced:
+        pins = [p for d in along for p in (letters[d], f"y{d}")]
+    return call.terms(terms, sizes, pins=pins)
+
+
+@rule("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d", kind="convolution")
+def transposed_convolution(call: Call) -> list[Equation]:
+    """``b (g i) x!, (g i) o k!, (g o) -> b (g o) y!``."""
+    x, weight, bias = call.arg(0, "input"), call.arg(1, "weight"), call.arg(2, "bias")
+    groups, places = call.arg(6, "groups", 1), len(weight.shape) - 2
+    batch = ["b"] if len(x.shape) == len(weight.shape) else []
+    spots = {s: [f"{s}{k}" for k in range(places)] for s in "xky"}
+    sizes = {"g": groups, "i": weight.shape[0] // groups, "o": weight.shape[1]} | dict(zip(batch, x.shape))
+    for name, shape in (("x", x.shape), ("k", weight.shape), ("y", call.out.shape)):
+        sizes |= dict(zip(spots[name], shape[-places:]))
+    own = [(b,) for b in batch]
+    terms = [
+        (x, [*own, ("g", "i"), *((s,) for s in spots["x"])]),
+        (weight, [("g", "i"), ("o",), *((s,) for s in spots["k"])]),
+        (call.out, [*own, ("g", "o"), *((s,) for s in spots["y"])]),
+    ]
+    if bias is not None:
+        terms.insert(2, (bias, [("g", "o")]))
+    return [call.terms(terms, sizes, pins=[*spots["x"], *spots["k"], *spots["y"]])]
+
+
+@rule("aten.linalg_solve_triangular", kind="contraction")
+def solve_triangular(call: Call) -> list[Equation]:
+    """``... i! j!, ... j! n -> ... i! n``: unknowns are eliminated in their order, right sides are apart."""
+    if not call.arg(3, "left", True):
+        raise NotCovered("unknowns on the left")
+    return [call.write("... i! j!, ... i! n -> ... j! n", [*call.tensors, call.out])]
