@@ -13,8 +13,10 @@ import torch
 from transformers import AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from graphmerge.checkpoint import Loaded, call_function, is_factory
+from graphmerge.checkpoint import Loaded, call_function, find_function, is_factory
 from graphmerge.errors import InputError
+from graphmerge.evaluate.batches import listed_once
+from graphmerge.evaluate.loss import Loss
 
 Batch = Mapping[str, torch.Tensor] | tuple[torch.Tensor, ...]
 MASKED_SHARE = 0.15  # of the positions; of these 80 % become the mask token, 10 % a random one (arXiv 1810.04805)
@@ -30,6 +32,14 @@ class Sampling:
     length: int = 64
     seed: int = 0
 
+    def check(self) -> None:
+        """Raises:
+        InputError: a number is too small: there would be nothing to measure.
+        """
+        for name, least in (("count", 1), ("size", 1), ("length", 2), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"sampling takes a {name} of at least {least}; got {getattr(self, name)}")
+
 
 def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()) -> list[Any]:
     """Batches for ``model`` from a file.
@@ -39,10 +49,12 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
     ``{"text": ..., "label": ...}`` for classification. ``file.py:function`` is called and returns the batches.
 
     Raises:
-        InputError: a file that is missing, empty or of another kind, or a model without the tokenizer that it takes.
+        InputError: a file that is missing, empty or of another kind, a model without the tokenizer that it takes, or
+            sampling that draws nothing.
     """
     if is_factory(str(source)):
-        return list(call_function(str(source)))
+        return listed_once(call_function(str(source)))
+    sampling.check()
     path = Path(source)
     if not path.is_file():
         raise InputError(f"there is no data file {path}")
@@ -50,12 +62,28 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
         case ".npy":
             return list(windows(_read_ids(path), model, sampling))
         case ".txt" | ".md":
-            ids = _tokenizer(model)(path.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
+            ids = _tokenizer(model)(_read_text(path), add_special_tokens=False)["input_ids"]
             return list(windows(np.asarray(ids, dtype=np.int64), model, sampling))
         case ".jsonl":
             return list(_examples(path, model, sampling))
     known = ".txt, .npy (token ids), .jsonl (text, label) or file.py:function"
     raise InputError(f"{path} is no data that is known: give {known}")
+
+
+def load_loss(source: str | None) -> Loss | None:
+    """The loss function that ``file.py:function`` names, called as ``function(model, batch)``; None for None.
+
+    Raises:
+        InputError: no such file or function, or an error in the file.
+    """
+    return None if source is None else find_function(source)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no text in UTF-8 ({error})") from None
 
 
 def _read_ids(path: Path) -> np.ndarray:
@@ -129,14 +157,31 @@ def _mask_id(model: Loaded) -> int:
 def _examples(path: Path, model: Loaded, sampling: Sampling) -> Iterator[dict[str, torch.Tensor]]:
     """Labelled texts in the order of the file."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)
             rows.append((str(row["text"]), row["label"]))
         except (ValueError, KeyError, TypeError):
             raise InputError(f'{path}:{number} is no row {{"text": ..., "label": ...}}') from None
+    if not rows:
+        raise InputError(f'{path} holds no rows; expected lines like {{"text": ..., "label": ...}}')
     tokenizer = _tokenizer(model)
+    named = getattr(getattr(model.model, "config", None), "id2label", None) or {}
+    classes = {str(name): int(number) for number, name in named.items()}
     for start in range(0, min(len(rows), sampling.count * sampling.size), sampling.size):
         texts, labels = zip(*rows[start : start + sampling.size])
         encoded = tokenizer(list(texts), padding=True, truncation=True, max_length=sampling.length, return_tensors="pt")
-        yield {**encoded, "labels": torch.tensor(labels)}
+        yield {**encoded, "labels": torch.tensor([_label(label, classes, path) for label in labels])}
+
+
+def _label(label: Any, classes: Mapping[str, int], path: Path) -> Any:
+    """A number (a list of them where a text has several labels), or the number of a named class."""
+    if isinstance(label, str):
+        if label not in classes:
+            known = ", ".join(classes) or "none"
+            raise InputError(f"{path}: the model has no class named {label!r}; its config names {known}")
+        return classes[label]
+    numbers = label if isinstance(label, list) else [label]
+    if not all(isinstance(n, int | float) for n in numbers):
+        raise InputError(f"{path}: a label is {label!r}; expected a number, a list of numbers or the name of a class")
+    return label

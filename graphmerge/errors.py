@@ -5,6 +5,10 @@ class GraphMergeError(Exception):
     """Base of all errors that graphmerge raises; the command line prints its text and no traceback."""
 
 
+class GraphMergeWarning(UserWarning):
+    """Something that was left out or pinned and does not stop the work; the command line prints its text."""
+
+
 class UnknownOp(GraphMergeError):
     """An op without a rule, under ``strict=True``."""
 

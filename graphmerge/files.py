@@ -8,14 +8,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from graphmerge.errors import InputError
+
 
 @contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """A fresh path in the same folder to write to; renamed to ``path`` on success, removed on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A fresh path in the same folder to write to; renamed to ``path`` on success, removed on failure.
+
+    Raises:
+        InputError: ``path`` is a directory, or cannot be written (no such place, no right to, a full disk).
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; name a file to write")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
+        set_usual_mode(beside)
         os.replace(beside, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} could not be written ({error}); nothing was left behind") from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.exists():  # which it cannot in a folder that is none
+            beside.unlink()
+
+
+def set_usual_mode(path: Path) -> None:
+    """The rights that the user's umask gives new files: safetensors writes files that only their owner can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)

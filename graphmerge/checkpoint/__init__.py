@@ -2,18 +2,21 @@
 
 from graphmerge.checkpoint.check import check_finite, check_pair
 from graphmerge.checkpoint.directory import digest
-from graphmerge.checkpoint.factory import call_function, is_factory
+from graphmerge.checkpoint.factory import call_function, find_function, is_factory
 from graphmerge.checkpoint.load import Loaded, load_model, load_state
-from graphmerge.checkpoint.save import provenance, save_model
+from graphmerge.checkpoint.save import PERMUTATIONS, check_target, provenance, save_model
 from graphmerge.checkpoint.tokenizer import TokenizerIdentity, tokenizer_identity
 
 __all__ = [
+    "PERMUTATIONS",
     "Loaded",
     "TokenizerIdentity",
     "call_function",
     "check_finite",
     "check_pair",
+    "check_target",
     "digest",
+    "find_function",
     "is_factory",
     "load_model",
     "load_state",

@@ -75,7 +75,8 @@ def check_pair(
         if difference:
             raise InputError(
                 f"{names[0]} and {names[1]} were trained with different tokenizers: {difference}; their embedding rows "
-                "mean different tokens; if you know better, allow different tokenizers"
+                "mean different tokens; if you know better, allow_different_tokenizers=True "
+                "(--allow-different-tokenizers)"
             )
 
 

@@ -45,7 +45,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     if (directory / PROVENANCE).is_file():
         raise InputError(
             f"{directory} holds weights without {CONFIG}, because they belong to no Hugging Face class; "
-            "read them with load_state into a module of your own"
+            "read them with graphmerge.checkpoint.load_state into a module of your own, in a file.py:factory"
         )
     raise InputError(f"{directory} is no model: it has no {CONFIG}; expected a directory that save_pretrained wrote")
 

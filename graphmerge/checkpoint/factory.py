@@ -43,10 +43,29 @@ def call_function(source: str) -> Any:
     Raises:
         InputError: no such file or function, or an error in the user's code (with its line).
     """
+    function = find_function(source)
+    return _guarded(factory_file(source), function)
+
+
+def factory_file(source: str) -> Path:
+    """The Python file of ``file.py:function``.
+
+    Raises:
+        InputError: the text names no Python file.
+    """
     match = _FACTORY.fullmatch(source)
     if match is None:
-        raise InputError(f"{source!r} does not name a factory; expected file.py:function")
-    path, name = Path(match["file"]), match["function"]
+        raise InputError(f"{source!r} does not name a function in a Python file; expected file.py:function")
+    return Path(match["file"])
+
+
+def find_function(source: str) -> Callable[..., Any]:
+    """Run the file of ``file.py:function``; the function.
+
+    Raises:
+        InputError: no such file or function, or an error in the user's code (with its line).
+    """
+    path, name = factory_file(source), source.rpartition(".py")[2].removeprefix(":")
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     if not name:
@@ -56,7 +75,7 @@ def call_function(source: str) -> Any:
     if not callable(factory):
         defined = sorted(k for k, v in vars(module).items() if callable(v) and _made_in(v, module))
         raise InputError(f"{path} has no function {name!r}; it defines {', '.join(defined) or 'none'}")
-    return _guarded(path, factory)
+    return factory
 
 
 def _model_and_inputs(made: Any, source: str) -> tuple[nn.Module, Any]:

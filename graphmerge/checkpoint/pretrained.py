@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from graphmerge.checkpoint.directory import read_config, weight_files
 from graphmerge.checkpoint.wording import listed
-from graphmerge.errors import ArchitectureMismatch, InputError
+from graphmerge.errors import ArchitectureMismatch, GraphMergeWarning, InputError
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 # What is fetched of a model on the hub: config, weights, tokenizer.
@@ -67,6 +68,8 @@ def load_pretrained(
 ) -> PreTrainedModel:
     """The model of a directory, in eval mode on the CPU; in the checkpoint's dtype unless another is given.
 
+    Tensors that its class has no place for are left out, with a `GraphMergeWarning`.
+
     Raises:
         InputError: no model, only pickle files, damaged or quantised weights, or code that nobody has said to trust.
         ArchitectureMismatch: weights that the model needs are missing from the checkpoint, or have other shapes.
@@ -94,6 +97,13 @@ def load_pretrained(
             ) from error
     model, info = loaded
     _check_complete(directory, model_class.__name__, info)
+    if unused := sorted(info["unexpected_keys"]):
+        warnings.warn(
+            f"{directory} holds tensors that {model_class.__name__} has no place for; they are left out: "
+            f"{listed(unused)}",
+            GraphMergeWarning,
+            stacklevel=3,
+        )
     return model.eval()
 
 
@@ -129,7 +139,8 @@ def _model_class(directory: Path, config: dict[str, Any], trust_remote_code: boo
         )
     if not trust_remote_code:
         raise InputError(
-            f"{directory} brings its own code for {name}; read it, and allow it with trust_remote_code if you trust it"
+            f"{directory} brings its own code for {name}, which is not run; read it, and if you trust it, "
+            "allow it with trust_remote_code=True (--trust-remote-code)"
         )
     return get_class_from_dynamic_module(reference, str(directory))
 

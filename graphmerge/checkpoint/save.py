@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_model as save_tensors
 from torch import nn
@@ -20,25 +22,53 @@ from transformers import PreTrainedModel
 
 import graphmerge
 from graphmerge.checkpoint.directory import CONFIG, INDEX, PROVENANCE, WEIGHTS, digest, read_json
+from graphmerge.checkpoint.factory import factory_file, is_factory
+from graphmerge.checkpoint.load import Loaded
 from graphmerge.checkpoint.pretrained import quiet_transformers
 from graphmerge.errors import InputError
+from graphmerge.files import set_usual_mode
+from graphmerge.symmetry import Permutations
 
 FORMAT = 1
+PERMUTATIONS = "permutations.safetensors"
 _COPIED = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 
 
 def provenance(
-    inputs: Sequence[str | Path], options: Mapping[str, Any] | None = None, permutations: str | None = None
+    inputs: Sequence[str | Path | Loaded], options: Mapping[str, Any] | None = None, permutations: str | None = None
 ) -> dict[str, Any]:
     """What a merged model was made of: each input as it was typed, with the SHA-256 of its weight files.
 
-    An input that is no path (a factory, a hub id) has no digests. ``permutations`` names the file that holds them.
+    A model that a factory built has the digests of its file and of its weights (``state_dict``). A text that is no path
+    has none. ``permutations`` names the file that holds them.
     """
     return {
-        "inputs": [{"path": str(i), "sha256": digest(i) if Path(i).exists() else {}} for i in inputs],
+        "inputs": [{"path": i.source if isinstance(i, Loaded) else str(i), "sha256": _digests(i)} for i in inputs],
         "options": dict(options or {}),
         "permutations": permutations,
     }
+
+
+def _digests(given: str | Path | Loaded) -> dict[str, str]:
+    if not isinstance(given, Loaded):
+        return digest(given) if Path(given).exists() else {}
+    if given.directory is not None:
+        return digest(given.directory)
+    found = {"state_dict": state_digest(given.model.state_dict())}
+    if is_factory(given.source):
+        file = factory_file(given.source)
+        found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def state_digest(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, dtypes, shapes and values, in the order of the names."""
+    found = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def save_model(
@@ -47,6 +77,7 @@ def save_model(
     *,
     like: str | Path | None = None,
     provenance: Mapping[str, Any],
+    permutations: Permutations | None = None,
     force: bool = False,
 ) -> None:
     """Write a directory that from_pretrained loads, with ``graphmerge.json`` beside the weights.
@@ -58,13 +89,14 @@ def save_model(
     Args:
         like: a source directory, whose tokenizer and config files are copied.
         provenance: what `graphmerge.checkpoint.provenance` returns.
+        permutations: written along, as ``permutations.safetensors``.
         force: replace a model directory that exists.
 
     Raises:
         InputError: the directory exists (or, with ``force``, is no model directory), or cannot be written; no ``like``.
     """
     target = Path(directory)
-    _check_target(target, force)
+    check_target(target, force)
     if like is not None and not Path(like).is_dir():
         raise InputError(f"there is no directory {like} to copy the tokenizer and config from")
     header = {"format": FORMAT, "graphmerge": graphmerge.__version__}
@@ -72,6 +104,8 @@ def save_model(
     try:
         with _directory_beside(target) as beside:
             _write_weights(model, beside)
+            if permutations is not None:
+                permutations.save(beside / PERMUTATIONS)
             if like is not None:
                 _copy_files(Path(like), beside)
             text = json.dumps({**header, **provenance}, indent=2, sort_keys=True)
@@ -86,6 +120,8 @@ def _write_weights(model: nn.Module, directory: Path) -> None:
             model.save_pretrained(directory)
     else:
         save_tensors(model, str(directory / WEIGHTS))  # keeps one of a tied tensor's names, the others as metadata
+    for file in directory.glob("*.safetensors"):
+        set_usual_mode(file)
 
 
 def _copy_files(source: Path, directory: Path) -> None:
@@ -98,13 +134,18 @@ def _copy_files(source: Path, directory: Path) -> None:
             shutil.copyfile(path, directory / path.name)
 
 
-def _check_target(target: Path, force: bool) -> None:
+def check_target(target: Path, force: bool) -> None:
+    """A directory may be written here: nothing is there, or a model that ``force`` lets be replaced.
+
+    Raises:
+        InputError: it may not.
+    """
     if not os.path.lexists(target):
         return
     if not target.is_dir():
         raise InputError(f"{target} is a file; name a directory to write to")
     if not force:
-        raise InputError(f"{target} exists already; name another directory, or force it to be replaced")
+        raise InputError(f"{target} exists already; name another directory, or replace it with force=True (--force)")
     if any(target.iterdir()) and not any((target / name).exists() for name in (CONFIG, PROVENANCE, WEIGHTS)):
         raise InputError(f"{target} holds other things than a model and is not replaced; name another directory")
 

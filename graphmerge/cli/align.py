@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
+from rich.text import Text
 
-from graphmerge.checkpoint import Loaded, load_model, provenance, save_model
+from graphmerge.checkpoint import PERMUTATIONS, Loaded, load_model, provenance, save_model
 from graphmerge.cli.common import (
     AnyTokenizer,
     Batches,
@@ -25,20 +26,21 @@ from graphmerge.cli.common import (
     Spec,
     Trust,
     check_new,
+    check_new_directory,
     data_for,
+    emit,
     load_two,
     out,
     progress,
     say,
     symmetry_of,
 )
-from graphmerge.data import Sampling
+from graphmerge.data import Sampling, load_loss
 from graphmerge.errors import InputError
 from graphmerge.match import Match
 from graphmerge.match import match as run_match
 from graphmerge.match.match import Method as MethodName
 from graphmerge.merge import merge as run_merge
-from graphmerge.report import to_json
 from graphmerge.symmetry import Permutations
 
 Method = Annotated[MethodName, typer.Option(help="How to match.")]
@@ -47,7 +49,60 @@ Groups = Annotated[
     typer.Option(help="Which groups take part: globs, as in 'ffn,heads'. Default: chosen on the data, else all."),
 ]
 Similarity = Annotated[str, typer.Option(help="Of activations: correlation, covariance or inner_product.")]
+LossHere = Annotated[
+    str | None,
+    typer.Option(help="By which the groups are chosen: file.py:function of (model, batch). Default: the model's."),
+]
 Saved = Annotated[Path, typer.Option("--out", "-o", help="The directory to write.")]
+
+
+@dataclass(frozen=True)
+class _How:
+    """How two models are to be matched: the options of that name."""
+
+    method: MethodName
+    data: str | None
+    loss: str | None
+    groups: str | None
+    similarity: str
+    spec: Path | None
+    sampling: Sampling
+    device: str
+
+    def run(self, a: Loaded, b: Loaded) -> Match:
+        needed = self.method == "activations" or self.data is not None
+        batches = data_for(a, self.data, self.sampling, "matching by activations") if needed else None
+        with progress(f"matching by {self.method}") as tick:
+            return run_match(
+                a.model,
+                b.model,
+                symmetry_of(a, self.spec),
+                method=self.method,
+                data=batches,
+                groups=self.groups,
+                similarity=self.similarity,
+                device=self.device,
+                seed=self.sampling.seed,
+                loss=load_loss(self.loss),
+                progress=tick,
+            )
+
+    def options(self) -> dict[str, Any]:
+        """The options, for the provenance of what is made with them."""
+        drawn = self.sampling
+        return {
+            "method": self.method,
+            "data": self.data,
+            "loss": self.loss,
+            "groups": self.groups,
+            "similarity": self.similarity,
+            "spec": None if self.spec is None else str(self.spec),
+            "batches": drawn.count,
+            "size": drawn.size,
+            "length": drawn.length,
+            "seed": drawn.seed,
+            "device": self.device,
+        }
 
 
 def match(
@@ -56,6 +111,7 @@ def match(
     out_file: Annotated[Path, typer.Option("--out", "-o", help="The permutations file to write (.safetensors).")],
     method: Method = "weights",
     data: Data = None,
+    loss: LossHere = None,
     groups: Groups = None,
     similarity: Similarity = "correlation",
     spec: Spec = None,
@@ -73,42 +129,17 @@ def match(
     check_new(out_file, force)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
     sampling = Sampling(batches, size, length, seed)
-    found = _match(first, second, method, data, groups, similarity, spec, sampling, device)
+    found = _How(method, data, loss, groups, similarity, spec, sampling, device).run(first, second)
     found.permutations.save(out_file)
     if json:
-        typer.echo(to_json({**json_module.loads(found.to_json()), "permutations": str(out_file)}), nl=False)
+        emit({**json_module.loads(found.to_json()), "permutations": str(out_file)})
         return
     for note in found.notes:
         say(note)
-    out.print(f"{found.method}: {len(found.groups)} groups took part, {found.seconds:.1f} s; wrote {out_file}")
-
-
-def _match(
-    a: Loaded,
-    b: Loaded,
-    method: MethodName,
-    data: str | None,
-    groups: str | None,
-    similarity: str,
-    spec: Path | None,
-    sampling: Sampling,
-    device: str,
-) -> Match:
-    needed = method == "activations" or data is not None
-    batches = data_for(a, data, sampling, "matching by activations") if needed else None
-    with progress(f"matching by {method}") as tick:
-        return run_match(
-            a.model,
-            b.model,
-            symmetry_of(a, spec),
-            method=method,
-            data=batches,
-            groups=groups,
-            similarity=similarity,
-            device=device,
-            seed=sampling.seed,
-            progress=tick,
-        )
+    out.print(
+        Text(f"{found.method}: {len(found.groups)} groups took part, {found.seconds:.1f} s; wrote {out_file}"),
+        soft_wrap=True,
+    )
 
 
 def apply(
@@ -118,13 +149,16 @@ def apply(
     inverse: Annotated[bool, typer.Option("--inverse", help="Apply the inverse.")] = False,
     trust_remote_code: Trust = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Save a model with its units permuted: the same function, in another order."""
-    check_new(out_directory, force)
+    check_new_directory(out_directory, force)
     loaded = load_model(model, trust_remote_code=trust_remote_code)
     element = Permutations.load(permutations)
-    moved = (element.inverse() if inverse else element).apply(loaded.model)
-    _save(moved, out_directory, loaded, [model], {"command": "apply", "inverse": inverse}, str(permutations), force)
+    element = element.inverse() if inverse else element
+    made_of = provenance([loaded], {"command": "apply", "inverse": inverse}, str(permutations))
+    save_model(element.apply(loaded.model), out_directory, like=loaded.directory, provenance=made_of, force=force)
+    _written(out_directory, made_of, json)
 
 
 def merge(
@@ -135,6 +169,7 @@ def merge(
     weight: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of B in the average.")] = 0.5,
     method: Annotated[MethodName | None, typer.Option(help="Match first, this way.")] = None,
     data: Data = None,
+    loss: LossHere = None,
     groups: Groups = None,
     similarity: Similarity = "correlation",
     spec: Spec = None,
@@ -146,34 +181,33 @@ def merge(
     trust_remote_code: Trust = False,
     allow_different_tokenizers: AnyTokenizer = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Average two models, B permuted onto A; writes a directory that from_pretrained loads."""
-    check_new(out_directory, force)
+    check_new_directory(out_directory, force)
     if (permutations is None) == (method is None):
         raise InputError("say how to align B: --permutations FILE, or --method weights | activations | identity")
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
+    options: dict[str, Any] = {"command": "merge", "weight": weight}
+    options["allow_different_tokenizers"] = allow_different_tokenizers
     if method is None:
-        element = Permutations.load(str(permutations))
+        element, named = Permutations.load(str(permutations)), str(permutations)
     else:
-        sampling = Sampling(batches, size, length, seed)
-        found = _match(first, second, method, data, groups, similarity, spec, sampling, device)
+        how = _How(method, data, loss, groups, similarity, spec, Sampling(batches, size, length, seed), device)
+        found = how.run(first, second)
         for note in found.notes:
             say(note)
-        element = found.permutations
+        element, named = found.permutations, PERMUTATIONS
+        options |= how.options()
+        options["groups taking part"] = list(found.groups)
     merged = run_merge([first.model, second.model], permutations=element, weights=[1 - weight, weight])
-    options = {"command": "merge", "weight": weight, "method": method, "groups": groups, "data": data, "seed": seed}
-    _save(merged, out_directory, first, [a, b], options, str(permutations) if permutations else None, force)
+    made_of = provenance([first, second], options, named)
+    save_model(merged, out_directory, like=first.directory, provenance=made_of, permutations=element, force=force)
+    _written(out_directory, made_of, json)
 
 
-def _save(
-    model: torch.nn.Module,
-    directory: Path,
-    like: Loaded,
-    inputs: list[str],
-    options: dict[str, Any],
-    permutations: str | None,
-    force: bool,
-) -> None:
-    made_of = provenance(inputs, options, permutations)
-    save_model(model, directory, like=like.directory, provenance=made_of, force=force)
-    say(f"wrote {directory}")
+def _written(directory: Path, made_of: dict[str, Any], json: bool) -> None:
+    if json:
+        emit({"directory": str(directory), **made_of})
+    else:
+        say(f"wrote {directory}")

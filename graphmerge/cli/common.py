@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from graphmerge.checkpoint import Loaded, check_pair, load_model
+from graphmerge.checkpoint import Loaded, check_pair, check_target, load_model
 from graphmerge.data import Sampling, load_data
 from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
@@ -29,11 +30,15 @@ Data = Annotated[
     str | None,
     typer.Option(help="Batches: .txt, .npy (token ids), .jsonl (text, label), or file.py:function that returns them."),
 ]
-Batches = Annotated[int, typer.Option(help="How many batches to take from the data.")]
-Size = Annotated[int, typer.Option(help="Rows in a batch.")]
-Length = Annotated[int, typer.Option(help="Tokens in a row.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn at random.")]
+Batches = Annotated[int, typer.Option(min=1, help="How many batches to take from the data.")]
+Size = Annotated[int, typer.Option(min=1, help="Rows in a batch.")]
+Length = Annotated[int, typer.Option(min=2, help="Tokens in a row.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn at random.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ..., or auto.")]
+Loss = Annotated[
+    str | None,
+    typer.Option(help="file.py:function of (model, batch), which returns the mean loss or (sum, count)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists already.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")]
@@ -44,26 +49,43 @@ AnyTokenizer = Annotated[
 # piped output is not folded at the 80 columns of no terminal
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
+_RESULTS: ContextVar[TextIO | None] = ContextVar("_RESULTS", default=None)
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Standard output is kept for `emit`: what the code of a user or a checkpoint prints goes to standard error."""
+    kept = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _RESULTS.reset(kept)
+
+
+def emit(data: Any) -> None:
+    """Print data as JSON on standard output."""
+    typer.echo(to_json(data), nl=False, file=_RESULTS.get())
 
 
 def show(drawn: RenderableType, data: Any, as_json: bool) -> None:
     """Print a result: as JSON (and nothing else) or as rich draws it."""
     if as_json:
-        typer.echo(to_json(data), nl=False)
+        emit(data)
     else:
         out.print(drawn)
 
 
-def say(text: str) -> None:
+def say(text: str, label: str = "", style: str = "") -> None:
     """A line for people, on standard error, so that standard output stays the result."""
-    err.print(text, highlight=False, soft_wrap=True)
+    err.print(Text.assemble((f"{label}: ", style), text) if label else Text(text), soft_wrap=True)
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error; the function takes (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -81,21 +103,9 @@ def load_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> tuple[Loaded, 
     return first, second
 
 
-@contextmanager
-def spoken() -> Iterator[None]:
-    """Warnings about what tracing pinned become lines on standard error; others are kept quiet."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        if issubclass(warning.category, UserWarning) and "pinned" in str(warning.message):
-            say(f"[yellow]warning:[/] {warning.message}")
-
-
 def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
-    """Trace; warnings become lines on standard error."""
-    with spoken():
-        return trace(model.model, model.example_inputs, strict=strict)
+    """The constraint graph of a model that was read."""
+    return trace(model.model, model.example_inputs, strict=strict)
 
 
 def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:
@@ -114,3 +124,12 @@ def check_new(path: Path, force: bool) -> None:
     """Refuse to replace a file, before the work is done."""
     if path.exists() and not force:
         raise InputError(f"{path} exists; give another name, or --force to replace it")
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; name a file to write")
+
+
+def check_new_directory(path: Path, force: bool) -> None:
+    """Refuse to replace a directory (with ``force``, one that is no model), before the work is done."""
+    if path.exists() and not force:
+        raise InputError(f"{path} exists; give another name, or --force to replace it")
+    check_target(path, force)

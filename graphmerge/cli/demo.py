@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from graphmerge.cli.common import Device, Force, Json, check_new, out, say
+from graphmerge.cli.common import Device, Force, Json, emit, out, say
 from graphmerge.demo.data import ARCHITECTURES
 from graphmerge.demo.run import Result, run
+from graphmerge.errors import InputError
 from graphmerge.report import (
     BarrierRow,
     barrier_data,
@@ -18,7 +19,6 @@ from graphmerge.report import (
     barrier_table,
     symmetry_data,
     symmetry_report,
-    to_json,
     verification_data,
 )
 
@@ -32,11 +32,12 @@ def demo(
     json: Json = False,
 ) -> None:
     """Derive, prove, match, merge and measure: a GPT-2 and a BERT-like pair, trained from different initialisations."""
-    check_new(out_directory, force)
+    if out_directory.exists() and not force:
+        raise InputError(f"{out_directory} exists; give another name, or --force to replace what is in it")
     started = time.perf_counter()
     results = [run(architecture, out_directory, say, device) for architecture in ARCHITECTURES]
     if json:
-        typer.echo(to_json({r.architecture: _data(r) for r in results}), nl=False)
+        emit({r.architecture: _data(r) for r in results})
     else:
         for result in results:
             _show(result)

@@ -18,10 +18,10 @@ from graphmerge.cli.common import (
     Spec,
     Trust,
     check_new,
+    emit,
     graph_of,
     say,
     show,
-    spoken,
     symmetry_of,
 )
 from graphmerge.report import (
@@ -63,12 +63,16 @@ def derive(
     out: Annotated[Path, typer.Option("--out", "-o", help="The YAML file to write.")],
     trust_remote_code: Trust = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Derive the groups of a model and write them as a YAML spec."""
     check_new(out, force)
     symmetry = graph_of(load_model(model, trust_remote_code=trust_remote_code)).symmetry()
     symmetry.to_yaml(out)
-    say(f"wrote {out}: {len(symmetry.groups)} groups")
+    if json:
+        emit({"spec": str(out), "groups": len(symmetry.groups)})
+    else:
+        say(f"wrote {out}: {len(symmetry.groups)} groups")
 
 
 def verify(
@@ -98,8 +102,7 @@ def certify(
     """
     loaded = load_model(model, trust_remote_code=trust_remote_code)
     symmetry = None if spec is None else check_spec(load_spec(spec), loaded.model.state_dict())
-    with spoken():
-        found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
+    found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
     show(certificate_report(found), certificate_data(found), json)
     if found.complete is not True:
         raise typer.Exit(1)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Annotated, Any
 
 import transformers
 import typer
-from rich.markup import escape
 
 import graphmerge
 from graphmerge.cli import align, derive, measure
-from graphmerge.cli.common import say
+from graphmerge.cli.common import results_alone, say
 from graphmerge.cli.demo import demo
-from graphmerge.errors import GraphMergeError
+from graphmerge.errors import GraphMergeError, GraphMergeWarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +52,25 @@ def options(
     """Options of all commands."""
 
 
+@contextmanager
+def _warnings_said(debug: bool) -> Iterator[None]:
+    """Our warnings become lines for people; those of others are kept quiet without ``debug``."""
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore")
+        warnings.simplefilter("always", GraphMergeWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, GraphMergeWarning):
+                say(str(message), "warning", "yellow")
+            else:
+                others(message, category, *place)
+
+        warnings.showwarning = show
+        yield
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; exits 0 only if the thing asked for holds."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -59,15 +80,16 @@ def main(arguments: list[str] | None = None) -> None:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
     try:
-        app(args=given)  # usage errors and interrupts exit with a code of their own
+        with _warnings_said(debug), results_alone() if "--json" in given else nullcontext():
+            app(args=given)  # usage errors and interrupts exit with a code of their own
     except GraphMergeError as error:
         if debug:
             raise
-        say(f"[red]error:[/] {escape(str(error))}")
+        say(str(error), "error", "red")
         sys.exit(1)
     except Exception as error:
         if debug:
             raise
         text = str(error).strip().splitlines()
-        say(f"[red]error:[/] {type(error).__name__}: {escape(text[0] if text else '')} (--debug shows where)")
+        say(f"{type(error).__name__}: {text[0] if text else ''} (--debug shows where)", "error", "red")
         sys.exit(1)

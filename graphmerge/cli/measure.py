@@ -17,6 +17,7 @@ from graphmerge.cli.common import (
     Force,
     Json,
     Length,
+    Loss,
     Model,
     ModelB,
     Seed,
@@ -24,23 +25,25 @@ from graphmerge.cli.common import (
     Trust,
     check_new,
     data_for,
+    emit,
     load_two,
     out,
     progress,
     say,
     show,
 )
-from graphmerge.data import Sampling
+from graphmerge.data import Sampling, load_loss
 from graphmerge.evaluate import barrier as run_barrier
-from graphmerge.evaluate import evaluate
+from graphmerge.evaluate import evaluate, figure_format
 from graphmerge.files import write_beside
-from graphmerge.report import barrier_rows, barrier_table, to_json
+from graphmerge.report import barrier_rows, barrier_table
 from graphmerge.symmetry import Permutations
 
 
 def eval_(
     model: Model,
     data: Data = None,
+    loss: Loss = None,
     batches: Batches = 8,
     size: Size = 32,
     length: Length = 64,
@@ -53,9 +56,9 @@ def eval_(
     loaded = load_model(model, trust_remote_code=trust_remote_code)
     found_data = data_for(loaded, data, Sampling(batches, size, length, seed), "measuring a loss")
     with progress("evaluating") as tick:
-        found = evaluate(loaded.model, found_data, device=device, progress=tick)
+        found = evaluate(loaded.model, found_data, load_loss(loss), device=device, progress=tick)
     if json:
-        typer.echo(to_json(dataclasses.asdict(found)), nl=False)
+        emit(dataclasses.asdict(found))
     else:
         out.print(f"loss {found.loss:.4f} ({found.unit}) over {found.positions:,} positions, {found.seconds:.1f} s")
 
@@ -65,6 +68,7 @@ def barrier(
     b: ModelB,
     data: Data = None,
     permutations: Annotated[Path | None, typer.Option(help="A file that `graphmerge match` wrote.")] = None,
+    loss: Loss = None,
     points: Annotated[int, typer.Option(min=3, help="Points on the line, both ends included.")] = 21,
     plot: Annotated[Path | None, typer.Option(help="Draw the curves to this file (.png, .svg, .pdf).")] = None,
     curve_file: Annotated[Path | None, typer.Option("--out", "-o", help="Write the curve as JSON.")] = None,
@@ -82,12 +86,21 @@ def barrier(
     for path in (plot, curve_file):
         if path is not None:
             check_new(path, force)
+    if plot is not None:
+        figure_format(plot)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
     found_data = data_for(first, data, Sampling(batches, size, length, seed), "measuring a barrier")
     element = None if permutations is None else Permutations.load(permutations)
     with progress("measuring the barrier") as tick:
         curve = run_barrier(
-            first.model, second.model, found_data, permutations=element, points=points, device=device, progress=tick
+            first.model,
+            second.model,
+            found_data,
+            permutations=element,
+            loss=load_loss(loss),
+            points=points,
+            device=device,
+            progress=tick,
         )
     name = "vanilla" if permutations is None else permutations.stem
     if plot is not None:

@@ -3,6 +3,6 @@
 from graphmerge.evaluate.barrier import barrier
 from graphmerge.evaluate.curve import Curve
 from graphmerge.evaluate.evaluate import Evaluation, evaluate
-from graphmerge.evaluate.plot import plot_curves
+from graphmerge.evaluate.plot import figure_format, plot_curves
 
-__all__ = ["Curve", "Evaluation", "barrier", "evaluate", "plot_curves"]
+__all__ = ["Curve", "Evaluation", "barrier", "evaluate", "figure_format", "plot_curves"]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from graphmerge.checkpoint import check_pair
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
@@ -31,6 +32,7 @@ def barrier(
     device: str | torch.device = "auto",
     progress: Progress | None = None,
     vanilla: bool = True,
+    model: nn.Module | None = None,
 ) -> Curve:
     """The loss at evenly spaced points of the line from A to B, with B permuted and, beside it, as it is.
 
@@ -39,15 +41,16 @@ def barrier(
     batches that are drawn from ``data`` once.
 
     Args:
-        a, b: modules or paths; one of the two may be a state dict.
+        a, b: modules, paths or state dicts.
         data, loss, device: as for `evaluate`.
         permutations: moves b; None measures the line between the models as they are, which is then both curves.
         points: how many, both ends included.
         progress: called with (batches done, batches in all), over both curves.
         vanilla: False leaves out the curve without permutations.
+        model: the module that the weights are run in, needed only if a and b are both state dicts; it is not changed.
 
     Raises:
-        InputError: fewer than three points, no module among a and b, or as `evaluate`.
+        InputError: fewer than three points, no module to run the weights in, or as `evaluate`.
         ArchitectureMismatch: a, b and the permutations do not belong to one architecture.
     """
     if points < 3:
@@ -55,9 +58,10 @@ def barrier(
     start = time.perf_counter()
     batches = listed_once(data)
     inputs = read_inputs([a, b])
-    module = inputs[0].module or inputs[1].module
+    module = inputs[0].module or inputs[1].module or model
     if module is None:
-        raise InputError("a and b are both state dicts; one of them must be a module, to run the weights in")
+        raise InputError("a and b are both state dicts; give model=, the module to run the weights in")
+    check_pair(inputs[0].state, module.state_dict(), names=(inputs[0].name, type(module).__name__))
     moves = permutations is not None and not permutations.is_identity
     ours, theirs = align(inputs, permutations)
     lambdas = [float(lam) for lam in np.linspace(0, 1, points)]

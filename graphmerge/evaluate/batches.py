@@ -43,8 +43,36 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def run(model: nn.Module, batch: Batch) -> Any:
-    """The model's output for a batch."""
-    return model(**batch) if isinstance(batch, Mapping) else model(*batch)
+    """The model's output for a batch.
+
+    Raises:
+        InputError: the model does not take it: ids or labels out of range, too many positions, other names or shapes.
+    """
+    try:
+        return model(**batch) if isinstance(batch, Mapping) else model(*batch)
+    except (RuntimeError, ValueError, IndexError, TypeError, KeyError, AttributeError) as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise InputError(
+            f"{type(model).__name__} cannot run a batch of {_described(batch)}: {type(error).__name__}: {reason}"
+        ) from error
+
+
+def _described(batch: Batch) -> str:
+    """Names, sizes and, of integers, ranges, which are what is usually wrong.
+
+    >>> _described({"input_ids": torch.tensor([[1, 9]])})
+    'input_ids (1×2, 1 to 9)'
+    """
+    named = batch.items() if isinstance(batch, Mapping) else ((f"argument {n}", v) for n, v in enumerate(batch))
+    return ", ".join(f"{name} ({_measures(value)})" for name, value in named) or "nothing"
+
+
+def _measures(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    size = "×".join(map(str, value.shape)) or "one number"
+    whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    return f"{size}, {int(value.min())} to {int(value.max())}" if whole and value.numel() else size
 
 
 def weight(batch: Batch) -> int:

@@ -67,7 +67,8 @@ class DefaultLoss:
         tolerance = 1e-4 if own.dtype in (torch.float32, torch.float64) else 1e-2
         for formula in candidates(model, logits, labels):
             score = formula.score(logits, labels)
-            if math.isclose(float(score.total) / int(score.positions), float(own), rel_tol=tolerance, abs_tol=1e-6):
+            count = int(score.positions)
+            if count and math.isclose(float(score.total) / count, float(own), rel_tol=tolerance, abs_tol=1e-6):
                 self._formula, self.unit = formula, formula.unit
                 self._with_labels = _needs_labels(model, batch, logits)
                 return
@@ -98,7 +99,7 @@ def _own(model: nn.Module, batch: Batch) -> Score:
     if own is None:
         raise InputError(
             f"{type(model).__name__} reports no loss for these batches (its output has no .loss); "
-            "put labels into the batches, or give loss=, a function of (model, batch)"
+            "put labels into the batches, or give loss=, a function of (model, batch) (--loss file.py:function)"
         )
     return as_score(own.float(), batch)
 
@@ -112,7 +113,10 @@ def _read(output: Any, field: str) -> torch.Tensor | None:
 def _check_takes_labels(model: nn.Module) -> None:
     parameters = inspect.signature(model.forward).parameters.values()
     if not any(p.name == "labels" or p.kind is p.VAR_KEYWORD for p in parameters):
-        raise InputError(f"{type(model).__name__} takes no labels, so it has no loss; give loss=, of (model, batch)")
+        raise InputError(
+            f"{type(model).__name__} takes no labels, so it has no loss; give loss=, a function of (model, batch) "
+            "(--loss file.py:function)"
+        )
 
 
 def _needs_labels(model: nn.Module, batch: Mapping[str, Any], logits: torch.Tensor) -> bool:

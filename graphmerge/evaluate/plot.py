@@ -8,12 +8,29 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from graphmerge.errors import InputError
 from graphmerge.files import write_beside
 
 if TYPE_CHECKING:
     from graphmerge.evaluate.curve import Curve
 
 VANILLA = "as they are"
+
+
+def figure_format(path: Path) -> str:
+    """The format that a file's suffix says; PNG without one.
+
+    Raises:
+        InputError: no figure can be written in it.
+
+    >>> figure_format(Path("curve.svg"))
+    'svg'
+    """
+    known = Figure().canvas.get_supported_filetypes()
+    found = path.suffix.lstrip(".").lower() or "png"
+    if found not in known:
+        raise InputError(f"{path}: a figure cannot be written as .{found}; the formats are {', '.join(sorted(known))}")
+    return found
 
 
 def plot_curve(curve: Curve, path: str | Path | None = None) -> Figure:
@@ -40,6 +57,7 @@ def draw(
     path: str | Path | None = None,
 ) -> Figure:
     """One line for each name: its losses over λ, with its barrier in the legend; dotted, the chord of the first."""
+    chosen = "png" if path is None else figure_format(Path(path))
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for name, (losses, barrier) in lines.items():
@@ -54,5 +72,5 @@ def draw(
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     if path is not None:
         with write_beside(Path(path)) as beside:
-            figure.savefig(beside, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
+            figure.savefig(beside, format=chosen, dpi=150)
     return figure

@@ -13,6 +13,7 @@ import networkx as nx
 import torch
 
 from graphmerge.algebra import Equation, Solution, solve
+from graphmerge.errors import GraphMergeWarning
 from graphmerge.graph.explain import explain
 from graphmerge.graph.kinds import find_kinds
 from graphmerge.graph.layout import groups_of, layout_of, pins_of
@@ -183,5 +184,5 @@ def trace(
     programs = trace_sizes(model, inputs, None if outputs is None else tuple(outputs))
     graph = ConstraintGraph(model, programs, strict)
     for unknown in graph.unknown:
-        warnings.warn(f"{unknown}; pinned", stacklevel=2)
+        warnings.warn(f"{unknown}; pinned", GraphMergeWarning, stacklevel=2)
     return graph

@@ -91,7 +91,7 @@ def match(
     Args:
         a, b: modules or paths; for ``weights`` also state dicts.
         data: calibration batches, as for `evaluate`; ``activations`` needs them. Positions where ``attention_mask`` (or
-            ``decoder_attention_mask``) is 0 are not counted.
+            ``decoder_attention_mask``) is 0 are not counted, nor next tokens whose label is -100.
         groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word is the last part of names,
             and a base brings the groups over it. By default all without data; with data those kinds of groups
             whose match has the lowest barrier halfway between the models.

@@ -1,6 +1,8 @@
 """Running two models in step over the same data, and summing what their taps read.
 
-Nothing but sums outlives a batch. Padded positions, where a mask of the batch is 0, are left out.
+Nothing but sums outlives a batch. Left out are padded positions, where a mask of the batch is 0, and those whose label
+is -100 where labels are the ids themselves (next tokens). In masked language modelling -100 only says that a position
+is not to be guessed; it is read all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from torch import nn
 
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
-from graphmerge.evaluate.batches import Batch, listed_once, run, to_device
+from graphmerge.evaluate.batches import IGNORED, Batch, listed_once, run, to_device
 from graphmerge.evaluate.evaluate import ready
 from graphmerge.stats.moments import Moments
 from graphmerge.stats.taps import Tap, find_taps
@@ -79,7 +81,7 @@ def collect(
             if progress:
                 progress(done, len(batches))
     if not any(moments.count for moments in sums.values()) and taps and not uneven:
-        raise InputError("no position of the data counts: the attention mask is 0 everywhere")
+        raise InputError("no position of the data counts: masks are 0 or labels -100 everywhere")
     kept = tuple(TapStatistics(tap, m) for tap, m in sums.items() if tap not in uneven and _is_finite(m))
     return Statistics(kept, _notes(taps, kept, wanted))
 
@@ -102,13 +104,13 @@ def _features(model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap
 
 
 def counted(samples: tuple[int, ...], batch: Batch) -> torch.Tensor | None:
-    """Which of the samples (flattened) are no padding, by the masks that have their shape; None if none has.
+    """Which of the samples (flattened) count, by the masks and labels that have their shape; None if none has.
 
     An encoder and a decoder of one length are told apart by nothing, so a position counts if both masks have it.
     """
     masks = [batch[name] for name in MASKS if name in batch] if isinstance(batch, Mapping) else []
     found = None
-    for mask in masks:
+    for mask in (*masks, _labelled(batch)):
         if not isinstance(mask, torch.Tensor) or mask.dim() != 2:
             continue
         shape = tuple(mask.shape)
@@ -123,6 +125,15 @@ def counted(samples: tuple[int, ...], batch: Batch) -> torch.Tensor | None:
         keep = (keep != 0).reshape(-1).repeat_interleave(math.prod(rest))
         found = keep if found is None else found & keep
     return found
+
+
+def _labelled(batch: Batch) -> torch.Tensor | None:
+    """Where labels are not -100, if all others are the ids themselves; None if they are not, or there are none."""
+    ids, labels = (batch.get(name) for name in ("input_ids", "labels")) if isinstance(batch, Mapping) else (None, None)
+    if not isinstance(ids, torch.Tensor) or not isinstance(labels, torch.Tensor) or ids.shape != labels.shape:
+        return None
+    labelled = labels != IGNORED
+    return labelled if bool((ids == labels)[labelled].all()) else None
 
 
 def _is_finite(moments: Moments) -> bool:

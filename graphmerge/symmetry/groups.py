@@ -248,7 +248,8 @@ class Symmetry:
         for key in self.layout:
             if key not in shapes:
                 raise ArchitectureMismatch(
-                    f"the weights have no tensor {key!r}, which the symmetry moves; give a whole state dict"
+                    f"the weights have no tensor {key!r}, which the symmetry moves: it belongs to "
+                    "another model, or this is not a whole state dict"
                 )
             found, expected = tuple(shapes[key]), self.shapes[key]
             if len(found) != len(expected) or any(n not in (m, UNKNOWN) for m, n in zip(found, expected)):

@@ -15,6 +15,11 @@ from graphmerge.errors import TraceError
 LENGTHS = (11, 7, 5, 13, 3, 2)  # primes, so that they factor like nothing in a model
 LIMITS = ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions", "max_seq_len", "max_length")
 
+HOW = (
+    "give example_inputs, a dict for model(**inputs) or a tuple for model(*inputs); on the command line, name a "
+    "file.py:factory that returns (module, example_inputs)"
+)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -124,10 +129,7 @@ def default_inputs(model: torch.nn.Module) -> Inputs:
     config: Any = getattr(model, "config", None)
     main = getattr(model, "main_input_name", None)
     if config is None or main is None:
-        raise TraceError(
-            f"{type(model).__name__} does not say what its inputs are; give example_inputs, a dict for model(**inputs) "
-            "or a tuple for model(*inputs)"
-        )
+        raise TraceError(f"{type(model).__name__} does not say what its inputs are; {HOW}")
     accepted = inspect.signature(model.forward).parameters
     found: dict[str, torch.Tensor] = {}
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
@@ -145,7 +147,7 @@ def default_inputs(model: torch.nn.Module) -> Inputs:
     if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
         found["decoder_input_ids"] = _ids(text)
     if not found:
-        raise TraceError(f"no example inputs are known for {type(model).__name__} ({main}); give example_inputs")
+        raise TraceError(f"no example inputs are known for {type(model).__name__}, which takes {main}; {HOW}")
     return Inputs((), found)
 
 

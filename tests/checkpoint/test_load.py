@@ -206,7 +206,7 @@ def remote(tmp_path, monkeypatch):
 
 
 def test_code_in_the_checkpoint_runs_only_when_trusted(remote):
-    with pytest.raises(InputError, match="brings its own code for HomeModel; read it, and allow it with trust_remote"):
+    with pytest.raises(InputError, match=r"brings its own code for HomeModel, which is not run; read it.*trust_remote"):
         load_model(remote)
     loaded = load_model(remote, trust_remote_code=True)
     assert type(loaded.model).__name__ == "HomeModel"

@@ -142,8 +142,14 @@ def test_either_side_may_be_a_state_dict_or_a_path(tmp_path):
     assert barrier(a, b.state_dict(), text(), points=3).losses == expected
     assert barrier(a.state_dict(), b, text(), points=3).losses == expected
     assert barrier(saved(a, tmp_path / "a"), saved(b, tmp_path / "b"), text(), points=3).losses == expected
-    with pytest.raises(InputError, match="both state dicts; one of them must be a module"):
+    with pytest.raises(InputError, match="both state dicts; give model="):
         barrier(a.state_dict(), b.state_dict(), text(), points=3)
+    other = gpt2(2)
+    before = {key: tensor.clone() for key, tensor in other.state_dict().items()}
+    assert barrier(a.state_dict(), b.state_dict(), text(), points=3, model=other).losses == expected
+    assert all(torch.equal(tensor, before[key]) for key, tensor in other.state_dict().items())
+    with pytest.raises(ArchitectureMismatch, match="has shape"):
+        barrier(a.state_dict(), b.state_dict(), text(), points=3, model=gpt2(n_embd=32))
 
 
 def test_half_precision_follows_the_line_in_float32():

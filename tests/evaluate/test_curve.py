@@ -76,3 +76,12 @@ def test_plot_of_one_curve_draws_it_once():
     same = Curve(CURVE.lambdas, CURVE.losses, CURVE.losses, 1, 0)
     assert len(same.plot().axes[0].lines) == 2
     assert same.plot().axes[0].get_ylabel() == "loss"
+
+
+def test_a_figure_of_an_unknown_format_is_refused(tmp_path):
+    curve = Curve((0.0, 0.5, 1.0), (1.0, 1.5, 1.0), None, positions=4, seconds=0.1)
+    with pytest.raises(InputError, match=r"cannot be written as \.foo; the formats are .*png"):
+        curve.plot(tmp_path / "curve.foo")
+    assert not list(tmp_path.iterdir())
+    curve.plot(tmp_path / "curve.PNG")
+    assert (tmp_path / "curve.PNG").read_bytes().startswith(b"\x89PNG")

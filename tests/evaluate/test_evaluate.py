@@ -74,3 +74,19 @@ def test_things_in_a_batch_that_are_no_tensors_pass_through():
 
     data = [{"x": torch.randn(4, 3), "name": "left", "labels": torch.tensor([0, 1, 2, 0])}]
     assert evaluate(Takes(), data).positions == 4
+
+
+def test_batches_that_a_model_cannot_run_are_described():
+    ids = torch.tensor([[3, 99]])
+    with pytest.raises(
+        InputError, match=r"GPT2LMHeadModel cannot run a batch of input_ids \(1×2, 3 to 99\).*IndexError"
+    ):
+        evaluate(gpt2(), [{"input_ids": ids}])
+    with pytest.raises(InputError, match=r"cannot run a batch of argument 0 \(2×5\): RuntimeError: mat1 and mat2"):
+        evaluate(nn.Linear(3, 2), [(torch.zeros(2, 5),)])
+
+
+def test_rows_of_one_token_have_no_next_one():
+    data = [{"input_ids": torch.tensor([[3]]), "labels": torch.tensor([[3]])}]
+    with pytest.raises(InputError, match=r"no position counts|the loss is nan"):
+        evaluate(gpt2(), data)

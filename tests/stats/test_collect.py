@@ -86,6 +86,16 @@ def test_which_samples_count():
     assert both.tolist() == [True, False, False, True, False, False]
 
 
+def test_next_tokens_without_a_label_do_not_count_and_unmasked_tokens_do():
+    a, symmetry = gpt2()
+    (batch,) = batches(1)
+    labels = batch["input_ids"].clone()
+    labels[:, :5] = -100
+    for ids, expected in ((batch["input_ids"], 8 * 7), ((batch["input_ids"] + 1) % 29, 8 * 12)):
+        (found,) = collect(a, a, symmetry, [{"input_ids": ids, "labels": labels}], ["layers.0.ffn"]).taps
+        assert found.moments.count == expected
+
+
 class Routed(nn.Module):
     """Sends the tokens with a positive score through a layer."""
 
@@ -119,7 +129,7 @@ def test_samples_that_do_not_belong_together_are_dropped():
 def test_a_mask_of_zeros_is_refused():
     a, symmetry = gpt2()
     data = [{"input_ids": b["input_ids"], "attention_mask": torch.zeros(8, 12)} for b in batches(1)]
-    with pytest.raises(InputError, match="no position of the data counts: the attention mask is 0 everywhere"):
+    with pytest.raises(InputError, match="no position of the data counts: masks are 0 or labels -100 everywhere"):
         collect(a, a, symmetry, data)
 
 
