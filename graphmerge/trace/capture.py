@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
+from torch.fx.experimental.proxy_tensor import disable_autocast_cache, get_proxy_mode, make_fx
 
 from graphmerge.errors import TraceError
 from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.places import places
+from graphmerge.trace.record import Recorder, Shapes
 from graphmerge.trace.settings import traceable
 
-LIBRARY_FOLDERS = (os.path.dirname(torch.__file__), os.path.dirname(__file__))
 NEW_VALUE = "new value of "  # name of the output that a buffer written in the forward pass is
 Outputs = Callable[[Any], dict[str, torch.Tensor]]
+Traced = tuple[torch.fx.GraphModule, dict[str, str]]
+Way = Callable[[torch.nn.Module, Inputs, Outputs], Traced]
+logger = logging.getLogger(__name__)
 
 
 def capture(
@@ -35,26 +38,36 @@ def capture(
     Raises:
         TraceError: neither way could run the model.
     """
-    model = _isolated(model)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), traceable(model), _quiet():
-            try:
-                return *_trace(model, inputs, choose, fake=True), []
-            except Exception as error:
-                if any(p.is_meta for p in model.parameters()):
-                    raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
-                note = (
-                    "the forward pass depends on values: it was followed once, for these weights and inputs "
-                    f"({_first_line(error)})"
-                )
-            try:
-                return *_trace(model, inputs, choose, fake=False), [note]
-            except Exception as error:
+    with torch.no_grad(), _quiet():
+        try:
+            return *_attempt(model, inputs, choose, _recorded), []
+        except Exception as error:
+            logger.debug("not recorded: %s", _first_line(error))  # make_fx will do, or say what is wrong
+        try:
+            return *_attempt(model, inputs, choose, _traced_fake), []
+        except Exception as error:
+            if any(p.is_meta for p in model.parameters()):
                 raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
+            note = (
+                "the forward pass depends on values: it was followed once, for these weights and inputs "
+                f"({_first_line(error)})"
+            )
+        try:
+            return *_attempt(model, inputs, choose, _traced_real), [note]
+        except Exception as error:
+            raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
+
+
+def _attempt(model: torch.nn.Module, inputs: Inputs, choose: Outputs, way: Way) -> Traced:
+    """One way of tracing, on a copy of the modules that no other attempt has touched."""
+    copied = _isolated(model)
+    training = copied.training
+    copied.eval()
+    try:
+        with traceable(copied):
+            return way(copied, inputs, choose)
     finally:
-        model.train(training)
+        copied.train(training)
 
 
 def _first_line(error: Exception) -> str:
@@ -73,13 +86,13 @@ def _isolated(model: torch.nn.Module) -> torch.nn.Module:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """A fake tensor that fails is no news: the fallback is, and its reason is in the notes."""
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    fake = logging.getLogger("torch._subclasses.fake_tensor")
+    level = fake.level
+    fake.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        fake.setLevel(level)
 
 
 def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -87,43 +100,82 @@ def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return dict(model.named_parameters()) | dict(model.named_buffers())
 
 
-def _trace(
-    model: torch.nn.Module, inputs: Inputs, choose: Outputs, fake: bool
-) -> tuple[torch.fx.GraphModule, dict[str, str]]:
-    state = state_of(model)
-    if fake:
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
-        with mode:
-            state = {k: _stand_in(t) for k, t in state.items()}
-            given = {k: _stand_in(t) for k, t in inputs.tensors.items()}
-    else:
-        given = inputs.tensors
-    names: dict[str, str] = {}
+def _recorded(model: torch.nn.Module, inputs: Inputs, choose: Outputs) -> Traced:
+    """The fast way. It raises where something is out of the ordinary."""
+    shapes = Shapes()
+    state = {k: shapes.stand_in(t) for k, t in state_of(model).items()}
+    given = {k: shapes.stand_in(t) for k, t in inputs.tensors.items()}
+    keys = [*state, *(f"input:{k}" for k in given)]
+    with places(model) as place:
+        recorder = Recorder(shapes, place)
+        holders = [recorder.placeholder(f"state_{k + 1}", t) for k, t in enumerate(state.values())]
+        holders += [recorder.placeholder(f"given_{k + 1}", t) for k, t in enumerate(given.values())]
+        with shapes.fake, enable_python_dispatcher(), recorder, disable_autocast_cache():
+            chosen = _run(model, inputs, choose, state, given)
+    graph = recorder.module(chosen.values())
+    return graph, _names(chosen, holders, keys)
+
+
+def _traced_fake(model: torch.nn.Module, inputs: Inputs, choose: Outputs) -> Traced:
+    """The thorough way, by make_fx."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        state = {k: _stand_in(t) for k, t in state_of(model).items()}
+        given = {k: _stand_in(t) for k, t in inputs.tensors.items()}
+    return _traced(model, inputs, choose, state, given, "fake")
+
+
+def _traced_real(model: torch.nn.Module, inputs: Inputs, choose: Outputs) -> Traced:
+    """With real values, where they decide what is computed."""
+    return _traced(model, inputs, choose, state_of(model), inputs.tensors, "real")
+
+
+def _traced(
+    model: torch.nn.Module,
+    inputs: Inputs,
+    choose: Outputs,
+    state: dict[str, torch.Tensor],
+    given: dict[str, torch.Tensor],
+    mode: Literal["fake", "real"],
+) -> Traced:
+    keys = [*state, *(f"input:{k}" for k in given)]
+    chosen: dict[str, torch.Tensor] = {}
 
     def run(state: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-        before = dict(state)
-        with _locations(model):
-            now = inputs.with_tensors(given)
-            out = torch.func.functional_call(model, state, now.args, now.kwargs)
-        chosen = choose(out)
-        # a buffer that the forward pass assigns anew is in ``state`` now: an output that nobody returns
-        chosen |= {NEW_VALUE + key: state[key] for key in before if state[key] is not before[key]}
-        names.update({f"output:{i}": name for i, name in enumerate(chosen)})
+        with _marked(model):
+            chosen.update(_run(model, inputs, choose, state, given))
         return list(chosen.values())
 
     graph = make_fx(
         run,
-        tracing_mode="fake" if fake else "real",
+        tracing_mode=mode,
         pre_dispatch=True,
         _allow_non_fake_inputs=True,
-        _error_on_data_dependent_ops=fake,
+        _error_on_data_dependent_ops=mode == "fake",
     )(state, given)
     if any(isinstance(getattr(graph, str(n.target)), FakeTensor) for n in graph.graph.nodes if n.op == "get_attr"):
         raise RuntimeError("a tensor left the trace, as x.data does")
-    holders = [n for n in graph.graph.nodes if n.op == "placeholder"]
-    keys = [*state, *(f"input:{k}" for k in given)]
-    names.update({node.name: key for node, key in zip(holders, keys, strict=True)})
-    return graph, names
+    return graph, _names(chosen, [n for n in graph.graph.nodes if n.op == "placeholder"], keys)
+
+
+def _run(
+    model: torch.nn.Module,
+    inputs: Inputs,
+    choose: Outputs,
+    state: dict[str, torch.Tensor],
+    given: dict[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """The outputs of one forward pass with these tensors in the place of the model's and the inputs' own."""
+    before = dict(state)
+    now = inputs.with_tensors(given)
+    chosen = choose(torch.func.functional_call(model, state, now.args, now.kwargs))
+    # a buffer that the forward pass assigns anew is in ``state`` now: an output that nobody returns
+    return chosen | {NEW_VALUE + key: state[key] for key in before if state[key] is not before[key]}
+
+
+def _names(chosen: Iterable[str], holders: list[torch.fx.Node], keys: list[str]) -> dict[str, str]:
+    """Names of the outputs by number, and of the placeholders by node."""
+    names = {f"output:{i}": name for i, name in enumerate(chosen)}
+    return names | {node.name: key for node, key in zip(holders, keys, strict=True)}
 
 
 def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
@@ -132,44 +184,21 @@ def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def _locations(model: torch.nn.Module) -> Iterator[None]:
+def _marked(model: torch.nn.Module) -> Iterator[None]:
     """While it is active, each node of the graph being traced is marked with its module path and source line."""
     proxy_mode = get_proxy_mode()
     assert proxy_mode is not None
     tracer = proxy_mode.tracer
     create = tracer.create_node
-    stack = [""]
+    with places(model) as place:
 
-    def create_node(*args: Any, **kwargs: Any) -> torch.fx.Node:
-        node = create(*args, **kwargs)
-        node.meta["graphmerge"] = (stack[-1], _user_line())
-        return node
+        def create_node(*args: Any, **kwargs: Any) -> torch.fx.Node:
+            node = create(*args, **kwargs)
+            node.meta["graphmerge"] = place()
+            return node
 
-    def entered(path: str) -> Callable[..., None]:
-        return lambda *_: stack.append(path)
-
-    def left(*_: Any) -> None:
-        stack.pop()
-
-    handles = []
-    for path, module in model.named_modules():
-        handles.append(module.register_forward_pre_hook(entered(path)))
-        handles.append(module.register_forward_hook(left, always_call=True))
-    tracer.create_node = create_node  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        tracer.create_node = create  # type: ignore[method-assign]
-        for handle in handles:
-            handle.remove()
-
-
-def _user_line() -> str:
-    """``file.py:88`` of the innermost frame outside torch and this package."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(LIBRARY_FOLDERS) and not file.startswith("<"):
-            return f"{os.path.basename(file)}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
+        tracer.create_node = create_node  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            tracer.create_node = create  # type: ignore[method-assign]
