@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphmerge.rules import Derived, infer
+from graphmerge.rules.probe import isolate
 from tests.algebra.solved import symmetry_of
 from tests.rules.calls import Run, run
 from tests.rules.examples import EXAMPLES, Example
@@ -12,6 +13,12 @@ from tests.rules.test_examples import UNUSED, is_sound
 
 # what rules see and probing does not: parts of axes, products, axes that only results have, ties of integers to sizes
 PARTIAL = ("view", "reinterpretation", "slice", "cat", "expand", "look-up", "convolution", "normalisation", "scan")
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These ops check their arguments: no copies of the process, for speed."""
+    monkeypatch.setattr(isolate, "COPIES", False)
 
 
 def inferred(call: Run) -> Derived:

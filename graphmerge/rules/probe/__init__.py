@@ -1,5 +1,5 @@
 """Ops without a rule: their equations are inferred from running them."""
 
-from graphmerge.rules.probe.infer import KIND, Pattern, infer, probe
+from graphmerge.rules.probe.inference import KIND, Pattern, infer, probe
 
 __all__ = ["KIND", "Pattern", "infer", "probe"]

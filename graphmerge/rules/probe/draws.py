@@ -50,20 +50,23 @@ REGIMES: tuple[Regime, ...] = (
 WIDE = (1, 9)  # regimes
 
 
-def draw(slot: Slot, shape: tuple[int, ...], regime: int, bound: int, g: torch.Generator) -> torch.Tensor:
+def draw(
+    slot: Slot, shape: tuple[int, ...], regime: int, bound: int, g: torch.Generator, wide: Sequence[int]
+) -> torch.Tensor:
     """Values for one slot.
 
     Args:
         slot: says the dtype.
         shape: may be another than the traced one.
-        regime: which of `REGIMES`, cyclically; `WIDE` ones draw integers far beyond ``bound``.
+        regime: which of `REGIMES`, cyclically.
         bound: integers below it are valid as indices.
         g: source of randomness.
+        wide: regimes that draw integers far beyond ``bound``.
     """
     if slot.dtype == torch.bool:
         return torch.rand(shape, generator=g) < (0.5, 0.8, 0.2)[regime % 3]
     if not slot.dtype.is_floating_point and not slot.dtype.is_complex:
-        low, high = (-100, 1000) if regime % len(REGIMES) in WIDE else (0, max(bound, 1))
+        low, high = (-100, 1000) if regime % len(REGIMES) in wide else (0, max(bound, 1))
         if slot.dtype == torch.uint8:
             low, high = 0, min(high, 256)
         high = min(high, 127) if slot.dtype == torch.int8 else high
@@ -73,13 +76,17 @@ def draw(slot: Slot, shape: tuple[int, ...], regime: int, bound: int, g: torch.G
 
 
 def draw_all(
-    slots: Sequence[Slot], shapes: Sequence[tuple[int, ...]], regimes: Sequence[int], seed: int
+    slots: Sequence[Slot], shapes: Sequence[tuple[int, ...]], regimes: Sequence[int], seed: int, careful: bool = False
 ) -> list[torch.Tensor]:
-    """Values for all slots: each in a regime of its own. What is fixed keeps its value."""
+    """Values for all slots: each in a regime of its own. What is fixed keeps its value.
+
+    With ``careful``, integers are valid indices in every regime.
+    """
     g = torch.Generator().manual_seed(seed)
     wide = [n for slot, shape in zip(slots, shapes) if slot.dtype.is_floating_point for n in shape if n > 1]
     bound = min(wide, default=4)
+    wild = () if careful else WIDE
     return [
-        slot.held if slot.fixed and slot.held is not None else draw(slot, shape, regime, bound, g)
+        slot.held if slot.fixed and slot.held is not None else draw(slot, shape, regime, bound, g, wild)
         for slot, shape, regime in zip(slots, shapes, regimes)
     ]

@@ -73,7 +73,7 @@ def bases_of(subject: Subject, evidence: Evidence, letters: Letters) -> dict[str
     """The letters that each free letter may be over, tried pair by pair."""
     found = {}
     for s in letters.free:
-        found[s] = tuple(t for t in letters.candidates(s) if holds(subject, evidence.trials, letters, {s: (t,)}))
+        found[s] = tuple(t for t in letters.candidates(s) if holds(subject, evidence.search, letters, {s: (t,)}))
     return found
 
 
@@ -89,6 +89,12 @@ def holds(
         if found is None or len(found) != len(trial.results) or not all(map(close, moved[count:], found)):
             return False
     return True
+
+
+def all_hold(subject: Subject, evidence: Evidence, letters: Letters, bases: Mapping[str, tuple[str, ...]]) -> bool:
+    """Do random elements of all that the equation will allow leave the op unchanged, in every trial?"""
+    again = evidence.small if evidence.is_large else evidence.trials
+    return holds(subject, evidence.trials, letters, bases, 1000) and holds(subject, again, letters, bases, 2000)
 
 
 def _turns(trial: Trial, letters: Letters, letter: str, over: tuple[str, ...], seed: int) -> torch.Tensor:
@@ -136,7 +142,7 @@ def shared_pins(subject: Subject, evidence: Evidence, letters: Letters, pinned: 
             for axes in _alike(evidence, start, tensors, pinned):
                 joined = _joined(found, start, axes)
                 if joined is not None and holds(
-                    subject, evidence.trials, Letters(letters.free, found | joined), {s: tuple(joined)}
+                    subject, evidence.search, Letters(letters.free, found | joined), {s: tuple(joined)}
                 ):
                     found |= joined
                     break

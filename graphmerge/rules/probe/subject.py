@@ -14,7 +14,7 @@ from graphmerge.trace.program import Node, Ref
 UNTOUCHABLE = ("c10d", "_c10d_functional", "c10d_functional")  # they wait for other processes
 TOLERANCE = 1e-10  # of an entry, and of the mean of all entries: rounding is below, a weight of 1e-6 is far above
 WORK = 2**27  # entries that one probing may run an op on
-LEAST = 2**14  # what a run counts for at least: calling an op costs as much as this many entries
+LEAST = 2**15  # what a run counts for at least: calling an op costs as much as this many entries
 
 
 class NotInferred(Exception):  # noqa: N818  (caught by infer: the call is pinned, with this as the reason)
@@ -44,12 +44,15 @@ class _Hole:
 class Subject:
     """Floating arguments are double, and so are dtypes among the plain arguments.
 
+    A ``careful`` one is run at the traced sizes only, with integers that are valid indices.
+
     Raises:
         NotInferred: there is no such op, or it writes into its arguments, or waits for other processes.
     """
 
-    def __init__(self, node: Node, constants: Mapping[str, Any]) -> None:
+    def __init__(self, node: Node, constants: Mapping[str, Any], careful: bool = False) -> None:
         self.op = _resolve(node.op)
+        self.careful = careful
         self.slots: list[Slot] = []
         self.work = 0
         self._constants = constants

@@ -72,7 +72,7 @@ def _least(subject: Subject, evidence: Evidence, axis: Axis, tie: Tie, results: 
 def _tie(subject: Subject, evidence: Evidence, axes: Tie, results: list[Axis]) -> Tie | None:
     """The axes with those of the results that follow them in every trial; None if there are none."""
     followers: list[list[Tie]] | None = None
-    for number, trial in enumerate(evidence.trials):
+    for number, trial in enumerate(evidence.search):
         order = derangement(trial.tensors[axes[0][0]].shape[axes[0][1]], number)
         found = attempt(subject, [_moved(v, k, axes, order) for k, v in enumerate(trial.values)])
         if found is None:

@@ -42,7 +42,7 @@ def run_trial(subject: Subject, shapes: Shapes, regimes: Sequence[int], seed: in
         NotInferred: the work is too much, or the op writes into its arguments.
         Exception: whatever the op raises.
     """
-    values = draw_all(subject.slots, shapes, regimes, seed)
+    values = draw_all(subject.slots, shapes, regimes, seed, subject.careful)
     if held:
         values = [v if s.held is None else s.held for s, v in zip(subject.slots, values)]
     return Trial(values, subject.run(values), shapes, tuple(regimes), seed)
@@ -59,6 +59,16 @@ class Evidence:
     @property
     def trials(self) -> list[Trial]:
         return [*self.small, *self.traced]
+
+    @property
+    def is_large(self) -> bool:
+        """Are runs at the traced sizes dear?"""
+        return sum(x.numel() for x in self.traced[0].tensors) > LARGE
+
+    @property
+    def search(self) -> list[Trial]:
+        """Those that each guess is tried on; what is left of the guesses is tried on all."""
+        return [*self.small, *self.traced[:1]] if self.is_large else self.trials
 
 
 def gather(subject: Subject, outputs: Sequence[tuple[int, ...]]) -> Evidence:
@@ -78,8 +88,9 @@ def gather(subject: Subject, outputs: Sequence[tuple[int, ...]]) -> Evidence:
     _check_function(subject, first)
     ranks = [r.dim() for r in first.results]
     small: list[Trial] = []
-    for sizes, count in zip(small_sizes(subject.slots, lambda s: _takes(subject, s, ranks)), SMALL_DRAWS):
-        small += _trials(subject, sizes, count)
+    sizes = [shapes] if subject.careful else small_sizes(subject.slots, lambda s: _takes(subject, s, ranks))
+    for chosen, count in zip(sizes, SMALL_DRAWS):
+        small += _trials(subject, chosen, count)
     if len(small) < ENOUGH:
         raise NotInferred(f"it ran on {len(small)} draws of its arguments only")
     traced = _traced(subject, shapes)
@@ -185,7 +196,7 @@ def _live_slots(subject: Subject, trials: Sequence[Trial]) -> list[bool]:
     slots, results = len(subject.slots), len(trials[0].results)
     slot_hits, result_hits = [0] * slots, [0] * results
     for trial in trials:
-        other = draw_all(subject.slots, trial.shapes, trial.regimes, trial.seed + 1000)
+        other = draw_all(subject.slots, trial.shapes, trial.regimes, trial.seed + 1000, subject.careful)
         for k in range(slots):
             if subject.slots[k].fixed or (slot_hits[k] >= LIVE and min(result_hits) >= LIVE):
                 continue

@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from graphmerge.rules.probe.over import Letters, bases_of, holds, shared_pins
+from graphmerge.rules.probe.isolate import Crashed, Hung, isolated
+from graphmerge.rules.probe.over import Letters, all_hold, bases_of, shared_pins
 from graphmerge.rules.probe.subject import NotInferred, Subject
 from graphmerge.rules.probe.ties import find_ties
 from graphmerge.rules.probe.trials import check_still_same, gather
@@ -66,19 +67,33 @@ def infer(node: Node, constants: Mapping[str, Any], why: str) -> Derived:
 
 
 def probe(node: Node, constants: Mapping[str, Any]) -> Pattern:
-    """Run an op, once a process for equal arguments."""
+    """Run an op, once a process for equal arguments; if it crashes, once more at the traced sizes alone."""
     key = _signature(node, constants)
     if key not in _CACHE:
         started = time.perf_counter()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                pattern = _found(Subject(node, constants), [r.shape for r in node.outputs])
-        except NotInferred as reason:
-            pattern = Pattern(why=f"running it does not tell: {reason}")
-        except Exception as error:  # whatever an op does, pinning is sound, and it is said
-            pattern = Pattern(why=f"running it failed: {type(error).__name__}: {error}")
+        pattern = _safely(node, constants)
         _CACHE[key] = replace(pattern, seconds=time.perf_counter() - started)
     return _CACHE[key]
+
+
+def _safely(node: Node, constants: Mapping[str, Any]) -> Pattern:
+    try:
+        try:
+            return isolated(lambda: _pattern_of(node, constants, careful=False))
+        except Crashed:
+            return isolated(lambda: _pattern_of(node, constants, careful=True))
+    except (Crashed, Hung) as reason:
+        return Pattern(why=f"running it does not tell: {reason}")
+
+
+def _pattern_of(node: Node, constants: Mapping[str, Any], careful: bool) -> Pattern:
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _found(Subject(node, constants, careful), [r.shape for r in node.outputs])
+    except NotInferred as reason:
+        return Pattern(why=f"running it does not tell: {reason}")
+    except Exception as error:  # whatever an op does, pinning is sound, and it is said
+        return Pattern(why=f"running it failed: {type(error).__name__}: {error}")
 
 
 def _signature(node: Node, constants: Mapping[str, Any]) -> Any:
@@ -108,16 +123,12 @@ def _found(subject: Subject, outputs: list[tuple[int, ...]]) -> Pattern:
     shared = {axis for axes in letters.pinned.values() for axis in axes}
     letters.pinned |= {f"q{n}": (axis,) for n, axis in enumerate(pinned) if axis not in shared}
     bases = bases_of(subject, evidence, letters)
-    if not _all_hold(subject, evidence.trials, letters, bases):
+    if not all_hold(subject, evidence, letters, bases):
         bases = dict.fromkeys(letters.free, ())
-        if not _all_hold(subject, evidence.trials, letters, bases):
+        if not all_hold(subject, evidence, letters, bases):
             raise NotInferred("its axes move alone but not together")
-    check_still_same(subject, evidence.trials)
+    check_still_same(subject, evidence.search)
     return _pattern(letters, bases, shapes)
-
-
-def _all_hold(subject: Subject, trials: Any, letters: Letters, bases: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(holds(subject, trials, letters, bases, seed) for seed in (1000, 2000))
 
 
 def _pattern(letters: Letters, bases: Mapping[str, tuple[str, ...]], shapes: list[tuple[int, ...]]) -> Pattern:
