@@ -137,8 +137,8 @@ def _count(
 ) -> tuple[Count | None, int | None, str]:
     """The least count over the lengths, the length, or why there is none.
 
-    A permutation that leaves the function alone does so at every length, so that each count is a bound from above, and
-    the first that meets the derivation ends the search.
+    A permutation that leaves the function alone does so at every length, so that each count is a bound from above. The
+    first that meets the derivation ends the search, and so does a second length with the count of the first.
     """
     best: Count | None = None
     length, reason = None, ""
@@ -148,9 +148,10 @@ def _count(
         except CertifyError as error:
             reason = str(error)
             break
+        settled = best is not None and abs(found.log_order - best.log_order) < SAME
         if best is None or found.log_order < best.log_order - SAME:
             best, length = found, inputs.length
-        if best.log_order <= derived + SAME:
+        if best.log_order <= derived + SAME or settled:
             break
     return best, length, "" if best is not None else reason
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import torch
 
-from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.nodes import Nodes
 from graphmerge.certify.scalars import Scalars, ids_of, like, nodes_of, tensor_of, unrolls
 
@@ -57,14 +56,18 @@ def convolve(
     groups: int,
 ) -> Any:
     """``b (g i) x..., (g o) i k... -> b (g o) y...``; what a kernel reads of the padding is left out of the sum."""
-    if transposed:
-        raise CertifyError(f"{func}: a transposed convolution cannot be unrolled; certify a model without it")
     nodes = nodes_of(source, weight)
     result = like(func, source, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
     nodes.require(result.numel())
-    widths = [p for p in reversed(padding) for _ in range(2)]
-    x = torch.nn.functional.pad(ids_of(nodes, source), widths, value=OUTSIDE)  # (b, g·i, x...)
-    kernel = ids_of(nodes, weight)  # (g·o, i, k...)
+    x, kernel = ids_of(nodes, source), ids_of(nodes, weight)  # (b, g·i, x...), (g·o, i, k...)
+    if transposed:
+        x, kernel = _spread(x, stride), _turned(kernel, groups)
+        reach = [d * (k - 1) for d, k in zip(dilation, kernel.shape[2:])]
+        widths = [(r - p, r - p + more) for r, p, more in zip(reach, padding, output_padding)]
+        stride = [1] * len(stride)
+    else:
+        widths = [(p, p) for p in padding]
+    x = torch.nn.functional.pad(x, [w for pair in reversed(widths) for w in pair], value=OUTSIDE)
     for d, size in enumerate(kernel.shape[2:]):
         x = x.unfold(2 + d, dilation[d] * (size - 1) + 1, stride[d])[..., :: dilation[d]]
     batch, places = x.shape[0], result.shape[2:].numel()
@@ -79,6 +82,20 @@ def convolve(
     ]
     out = tensor_of(nodes, sums, result)
     return out if bias is None else out + bias.reshape(-1, *[1] * len(stride))
+
+
+def _spread(x: torch.Tensor, stride: Sequence[int]) -> torch.Tensor:
+    """``stride - 1`` places that are no entries between neighbours."""
+    shape = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], stride)]
+    wide = torch.full((*x.shape[:2], *shape), OUTSIDE)
+    wide[(..., *[slice(None, None, s) for s in stride])] = x
+    return wide
+
+
+def _turned(kernel: torch.Tensor, groups: int) -> torch.Tensor:
+    """The kernel of the convolution that a transposed one is: ``(g i) o k... -> (g o) i k...``, backwards."""
+    split = kernel.reshape(groups, -1, *kernel.shape[1:]).transpose(1, 2)  # (g, o, i, k...)
+    return split.flatten(0, 1).flip(list(range(2, kernel.dim())))
 
 
 @unrolls(REDUCTIONS)
@@ -102,14 +119,15 @@ def _lines(source: Scalars, dim: Any) -> list[list[int]]:
     return source.entries().permute(*kept, *sorted(reduced)).reshape(results, -1).tolist()
 
 
-@unrolls(["cumsum"])
+@unrolls(["cumprod", "cumsum"])
 def cumulate(func: Any, source: Scalars, dim: int, **kwargs: Any) -> Scalars:
-    """A sum for every position: of all up to it."""
+    """A sum or product for every position: of all up to it."""
+    op = func._schema.name.removeprefix("aten::cum")
     lines = source.entries().movedim(dim, -1)
-    sums = [
-        source.nodes.reduce("sum", line[: n + 1])
+    reduced = [
+        source.nodes.reduce(op, line[: n + 1])
         for line in lines.reshape(-1, lines.shape[-1]).tolist()
         for n in range(len(line))
     ]
-    ids = torch.tensor(sums, dtype=torch.int64).reshape(lines.shape).movedim(-1, dim)
+    ids = torch.tensor(reduced, dtype=torch.int64).reshape(lines.shape).movedim(-1, dim)
     return Scalars(source.nodes, ids, like(func, source, dim, **kwargs).dtype)

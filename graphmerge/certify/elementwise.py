@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 import torch
@@ -42,8 +42,18 @@ def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
     ordered = name not in COMMUTATIVE or bool(kwargs)
     rows = _rows(nodes, [a for a in given if isinstance(a, ENTRIES)], result.shape)
     values = _fold(nodes, func, args, kwargs, {row for row in rows if nodes.values.keys() >= set(row)})
-    ids = [values[row] if row in values else nodes.apply(op, row, ordered) for row in rows]
+    ids = [values[row] if row in values else _apply(nodes, op, row, ordered) for row in rows]
     return tensor_of(nodes, ids, result)
+
+
+def _apply(nodes: Nodes, op: Hashable, row: Row, ordered: bool) -> int:
+    """One node; whether a label is a certain unit, the label knows already."""
+    if op == "eq":
+        for label, unit in (row, row[::-1]):
+            if label in nodes.choices and unit in nodes.values:
+                number, units = nodes.values[unit], nodes.choices[label].units
+                return units[int(number.real)] if number in range(len(units)) else nodes.constant(False)
+    return nodes.apply(op, row, ordered)
 
 
 def _rows(nodes: Nodes, arguments: Iterable[Any], shape: torch.Size) -> list[Row]:

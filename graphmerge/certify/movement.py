@@ -9,6 +9,7 @@ import torch
 from torch.utils import _pytree
 
 from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.labels import gather, is_label, look_up
 from graphmerge.certify.scalars import VIEWS, Scalars, ids_of, like, nodes_of, unrolls
 
 ALL_ENTRIES: Final = (
@@ -21,8 +22,8 @@ FACTORIES: Final = (
     "zeros_like",
 )  # fmt: skip
 BY_ACTIVATIONS: Final = (
-    "_local_scalar_dense", "argmax", "argmin", "argsort", "bincount", "bucketize", "masked_select", "multinomial",
-    "nonzero", "searchsorted", "sort", "topk",
+    "_local_scalar_dense", "bernoulli", "bincount", "bucketize", "masked_select", "multinomial", "nonzero",
+    "searchsorted",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def move(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
 @unrolls(["select", "slice", "split", "split_with_sizes", "unbind"], VIEWS)
 def cut(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Any:
     """Slices: views as well; where the graph tells slices apart, each says which units of the axis it has."""
-    axis = _by_name(func, args, kwargs).get("dim", 0) % source.dim()
+    axis = by_name(func, args, kwargs).get("dim", 0) % source.dim()
 
     def piece(ids: torch.Tensor, positions: torch.Tensor) -> Scalars:
         units = tuple(positions.unique().tolist())
@@ -46,7 +47,7 @@ def cut(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Any:
     return _pytree.tree_map(piece, pieces, positions)
 
 
-def _by_name(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+def by_name(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments after the first, by their names."""
     return {a.name: v for a, v in zip(func._schema.arguments[1:], args)} | kwargs
 
@@ -60,14 +61,18 @@ def _positions(source: torch.Tensor, axis: int) -> torch.Tensor:
 @unrolls(["embedding"])
 def embedding(func: Any, table: Any, rows: Any, *_: Any) -> Scalars:
     """Rows of a table. Which row means what is fixed from outside, so that rows are always told apart."""
-    source = _fixed_places(func, table, rows)
+    if is_label(rows):
+        return look_up(table, rows, 0)
+    source = fixed_places(func, table, rows)
     return _marked(source, lambda t: func(t, rows), [0])
 
 
 @unrolls(["gather", "index_select"])
 def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -> Any:
     """Chosen units of one axis; a run of them is a slice."""
-    source = _fixed_places(func, source, units)
+    if is_label(units):
+        return gather(source, axis % source.dim(), units) if "gather" in str(func) else look_up(source, units, axis)
+    source = fixed_places(func, source, units)
     choice = units.tolist() if units.dim() == 1 else []
     if choice and choice == list(range(choice[0], choice[-1] + 1)):
         return torch.ops.aten.slice.Tensor(source, axis, choice[0], choice[-1] + 1).clone()  # a look-up copies
@@ -77,7 +82,9 @@ def choose_along(func: Any, source: Any, axis: int, units: Any, **kwargs: Any) -
 @unrolls(["index"])
 def choose(func: Any, source: Any, units: Sequence[Any]) -> Any:
     """Chosen units of some axes, each by numbers or by a mask, which may run over several axes."""
-    source = _fixed_places(func, source, *units)
+    if len(labels := [n for n, u in enumerate(units) if u is not None]) == 1 and is_label(units[labels[0]]):
+        return look_up(source, units[labels[0]], labels[0])
+    source = fixed_places(func, source, *units)
     axes: list[int] = []
     axis = 0
     for chosen in units:
@@ -90,7 +97,7 @@ def choose(func: Any, source: Any, units: Sequence[Any]) -> Any:
     return _told(source, lambda t: func(t, units), axes)
 
 
-def _fixed_places(func: Any, source: Any, *places: Any) -> Scalars:
+def fixed_places(func: Any, source: Any, *places: Any) -> Scalars:
     """``source``, if the places do not depend on activations."""
     if any(isinstance(p, Scalars) for p in places):
         route(func)
@@ -108,7 +115,7 @@ def _marked(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], ax
     nodes, ids = source.nodes, look_up(source.entries())
     places = zip(*[look_up(_positions(source, axis)).flatten().tolist() for axis in axes])
     seen = [
-        n if n in nodes.values else nodes.apply(("at", *axes, *place), (n,))
+        n if n in nodes.values or n in nodes.choices else nodes.apply(("at", *axes, *place), (n,))
         for n, place in zip(ids.flatten().tolist(), places)
     ]
     return Scalars(nodes, torch.tensor(seen, dtype=torch.int64).reshape(ids.shape), source.dtype)
@@ -152,27 +159,3 @@ def overwrite(func: Any, target: torch.Tensor, source: Any, *_: Any) -> Scalars:
     """All entries anew: what writing in place comes to."""
     nodes = nodes_of(target, source)
     return Scalars(nodes, ids_of(nodes, source).expand(target.shape).clone(), target.dtype)
-
-
-@unrolls(["index_put"])
-def put(func: Any, target: Any, units: Sequence[Any], values: Any, accumulate: bool = False) -> Scalars:
-    """Some entries anew, at fixed places."""
-    _fixed_places(func, target, *units)
-    if accumulate:
-        raise CertifyError(f"{func} adds up at places; that cannot be unrolled")
-    nodes = nodes_of(target, values)
-    return Scalars(nodes, func(ids_of(nodes, target), units, ids_of(nodes, values)), target.dtype)
-
-
-@unrolls(["scatter", "select_scatter", "slice_scatter"])
-def place(func: Any, target: Any, *args: Any, **kwargs: Any) -> Scalars:
-    """Another tensor's entries in some places of this one."""
-    nodes, given = nodes_of(target, args), _by_name(func, args, kwargs)
-    _fixed_places(func, target, given.get("index"))
-    if "reduce" in given:
-        raise CertifyError(f"{func} adds up at places; that cannot be unrolled")
-    if "src" in given:
-        given["src"] = ids_of(nodes, given["src"])
-    else:
-        given["value"] = nodes.constant(given["value"])
-    return Scalars(nodes, func(ids_of(nodes, target), **given), target.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -28,11 +29,20 @@ def _real(value: Number) -> float:
     return value.real
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a label chooses among: for every unit the node of "this one is it", and the nodes that were sorted."""
+
+    units: tuple[int, ...]
+    line: tuple[int, ...]
+
+
 class Nodes:
     """Nodes are numbered as they are made, children first.
 
     A node is an operation on children, a constant (``values`` has it), or a symbol: an entry of a parameter or of an
     input, which has no children and no value. ``ordered[n]`` says whether the places of n's children matter.
+    ``choices`` has the nodes that are labels (see `labels`).
     With ``tell_slices`` slices of one tensor are told apart: an entry of a slice is an operation on the entry.
     """
 
@@ -43,6 +53,7 @@ class Nodes:
         self.children: list[tuple[int, ...]] = []
         self.ordered: list[bool] = []
         self.values: dict[int, Number] = {}
+        self.choices: dict[int, Choice] = {}
         self._known: dict[Hashable, int] = {}
 
     def __len__(self) -> int:

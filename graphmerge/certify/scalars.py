@@ -48,8 +48,9 @@ class Scalars(torch.Tensor):
         if not self.cuts:
             return self.ids
         seen = []
-        for node in self.ids.flatten().tolist():
-            for cut in self.cuts if node not in self.nodes.values else ():
+        values, labels = self.nodes.values, self.nodes.choices
+        for node in self.ids.flatten().tolist():  # numbers and labels are what they are wherever they come from
+            for cut in self.cuts if node not in values and node not in labels else ():
                 node = self.nodes.apply(cut, (node,))
             seen.append(node)
         return torch.tensor(seen, dtype=torch.int64).reshape(self.ids.shape)

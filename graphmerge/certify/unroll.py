@@ -9,12 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # Registers what they unroll.
-from graphmerge.certify import contraction, elementwise, formulas, movement  # noqa: F401
+from graphmerge.certify import (  # noqa: F401
+    contraction,
+    elementwise,
+    formulas,
+    labels,
+    linear_maps,
+    movement,
+    places,
+    windows,
+)
 from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.experts import dense
 from graphmerge.certify.nodes import LIMIT, Nodes
 from graphmerge.certify.scalars import Scalars, tensor_of
 
@@ -52,7 +63,7 @@ def unroll(
     symbols = _symbols(nodes, model)
     tensors = {name: tensor.ids.clone() for name, tensor in symbols.items()}
     args, kwargs = _inputs(nodes, example_inputs)
-    with torch.no_grad(), _plain(model), _Writable(nodes):
+    with torch.no_grad(), _plain(model), dense(model), _Hot(), _Writable(nodes):
         try:
             returned = torch.func.functional_call(model, dict(symbols), args, kwargs, tie_weights=False)
         except CertifyError:
@@ -90,8 +101,8 @@ def _symbols(nodes: Nodes, model: torch.nn.Module) -> dict[str, Scalars]:
         storage = tensor.untyped_storage()
         first = storages.setdefault(storage._cdata, name)
         size = storage.nbytes() // tensor.element_size()
-        places = torch.arange(size).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
-        ids = [nodes.symbol((first, n)) for n in places.flatten().tolist()]
+        numbers = torch.arange(size).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        ids = [nodes.symbol((first, n)) for n in numbers.flatten().tolist()]
         symbols[name] = tensor_of(nodes, ids, tensor)
     return symbols
 
@@ -137,6 +148,17 @@ class _Writable(TorchDispatchMode):
         if name in FRESH and not isinstance(made, Scalars) and made.is_floating_point():
             return Scalars(self.nodes, self.nodes.constants(made), made.dtype)
         return made
+
+
+class _Hot(TorchFunctionMode):
+    """``one_hot`` of nodes as a comparison; torch's own asks for the largest number first."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.nn.functional.one_hot and isinstance(args[0], Scalars):
+            units = args[1] if len(args) > 1 else kwargs["num_classes"]
+            return (args[0].unsqueeze(-1) == torch.arange(units)).long()
+        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -34,6 +34,14 @@ def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Te
     children = [values[c] for c in nodes.children[node]]
     if op[0] in ("cut", "at"):
         return children[0]
+    if op[0] == "ranked":
+        return torch.stack(children).sort(descending=op[2]).values[op[1]]
+    if op == "which":
+        return torch.stack([torch.as_tensor(c) for c in children]).double().argmax()
+    if op[0] == "is":
+        return (
+            torch.stack([torch.as_tensor(c) for c in children]).sort(descending=op[3], stable=True)[1][op[2]] == op[4]
+        )
     if op[0] == "to":
         return children[0].to(getattr(torch, op[1].removeprefix("torch.")))
     if op[0] == "place":
@@ -43,7 +51,7 @@ def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Te
     if op == "where":
         return torch.where(children[0].bool(), children[1], children[2])
     if op in ("real", "imag"):
-        return getattr(children[0], op)
+        return getattr(children[0].to(torch.complex128), op)
     return _elementwise(op, [nodes.values.get(c, v) for c, v in zip(nodes.children[node], children)], children[0])
 
 

@@ -99,6 +99,53 @@ def test_heads_are_wreathed() -> None:
     assert order(Residual(Attention(3, 3, 2, 3)), IDS) == pytest.approx(ln(3, 3) + 3 * ln(2, 3))
 
 
+class Experts(nn.Module):
+    """Stacked experts of which a router chooses two."""
+
+    def __init__(self, width: int, experts: int, wide: int, choose: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.router, self.choose = nn.Linear(width, experts), choose
+        self.up = nn.Parameter(torch.zeros(experts, width, wide))
+        self.down = nn.Parameter(torch.zeros(experts, wide, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        share = self.choose(self.router(x))  # (b, t, experts)
+        made = (x[..., None, None, :] @ self.up).relu() @ self.down  # (b, t, experts, 1, width)
+        return (share[..., None] * made.squeeze(-2)).sum(-2)
+
+
+def by_scatter(logits: torch.Tensor) -> torch.Tensor:
+    values, where = logits.topk(2)
+    return torch.zeros_like(logits).scatter(-1, where, values.softmax(-1))
+
+
+def by_one_hot(logits: torch.Tensor) -> torch.Tensor:
+    where = logits.topk(2).indices
+    hot = torch.nn.functional.one_hot(where, logits.shape[-1])  # (b, t, 2, experts)
+    return (hot * logits.gather(-1, where)[..., None]).sum(-2)
+
+
+def by_number(logits: torch.Tensor) -> torch.Tensor:
+    return by_scatter(logits) * logits.argmax(-1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("choose", "free"), [(by_scatter, 4), (by_one_hot, 4), (lambda x: x.softmax(-1), 4), (by_number, 1)]
+)
+def test_routed_experts_trade_places(choose: Callable[..., torch.Tensor], free: int) -> None:
+    """The two that are chosen are chosen by value; only the number of an expert tells it from the others."""
+    assert order(Residual(Experts(3, 4, 2, choose)), IDS) == pytest.approx(ln(3, free) + 4 * ln(2))
+
+
+def test_a_choice_among_equals_rests_on_their_places() -> None:
+    """Logits that come twice: the first of each pair is chosen, and no swap of the halves can be excused."""
+
+    def twice(logits: torch.Tensor) -> torch.Tensor:
+        return by_scatter(logits[..., [0, 1, 0, 1]])
+
+    assert order(Residual(Experts(3, 4, 2, twice)), IDS) == pytest.approx(ln(3) + 4 * ln(2))
+
+
 def test_sharing_decides() -> None:
     layer = mlp(3, 4)
     assert order(Residual(layer, layer), IDS) == pytest.approx(ln(3, 4))
@@ -255,15 +302,14 @@ class Routed(nn.Module):
 @pytest.mark.parametrize(
     ("how", "op"),
     [
-        (lambda x: x.topk(2).values, "topk"),
         (lambda x: x if x.sum() > 0 else -x, "_local_scalar_dense"),
         (lambda x: x[x > 0], "index"),
-        (lambda x: x.gather(1, x.max(-1, keepdim=True).indices), "gather"),
-        (lambda x: x[:, :2].scatter_add(1, torch.tensor([[0, 0]]), x), "scatter_add"),
+        (lambda x: x.gather(1, x.topk(1).indices + 1), "gather"),
+        (lambda x: x[:, (x > 0).nonzero()[:, 0]], "nonzero"),
+        (lambda x: x.scatter(1, x.topk(1).indices.repeat(1, 2), x), "may coincide"),
         (lambda x: x.unsqueeze_(0), "in place"),
-        (lambda x: torch.fft.rfft(x).real, "_fft_r2c"),
         (lambda x: torch.linalg.det(x.reshape(2, 2)), "det"),
-        (lambda x: x.index_put((torch.tensor([0, 0]),), x, accumulate=True), "adds up"),
+        (lambda x: x.scatter_reduce(1, torch.tensor([[0, 0]]), x, "mean"), "mean"),
     ],
 )
 def test_what_cannot_be_unrolled_is_named(how: Callable[[torch.Tensor], torch.Tensor], op: str) -> None:

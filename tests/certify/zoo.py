@@ -49,6 +49,65 @@ def _attend(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
+def _route(x: torch.Tensor, router: nn.Module, up: nn.Module) -> torch.Tensor:
+    """Two of four experts, in every way of writing that transformers use."""
+    scores = router(x).sigmoid()
+    best, which = (scores + torch.tensor([0.3, 0.1, 0.2, 0.0])).topk(2, sorted=False)
+    shares = scores.gather(1, which) / scores.gather(1, which).sum(-1, keepdim=True)
+    mask = torch.zeros_like(scores).scatter_(1, which, 1.0)
+    dense = torch.zeros_like(scores).scatter_add(1, which, shares)
+    hot = functional.one_hot(which, 4).permute(2, 1, 0)  # (experts, ranks, rows)
+    told = torch.ones_like(scores).scatter(1, which, shares)
+    kept = scores.masked_fill(~mask.bool(), 0.0)
+    order = scores.sort(descending=True)
+    looked = up.weight[which[:, 0]] + functional.embedding(scores.argmax(-1), up.weight)
+    first = scores.max(-1, keepdim=True).values + order.indices[:, :1]
+    return torch.cat([best, mask, dense, hot.sum(1).T, told, kept, order.values, looked, first], -1)
+
+
+def _accumulate(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    h = up(x)  # (2, 4)
+    columns = torch.tensor([0, 2, 0, 3])
+    one = torch.zeros(2, 5).index_add(1, columns, h)
+    two = torch.ones(2, 5).scatter_add(1, columns.expand(2, 4), h)
+    three = h.clone().index_put_((torch.tensor([0, 1, 0]), torch.tensor([1, 2, 1])), h[0, :3], accumulate=True)
+    four = h.masked_scatter(torch.tensor([[True, False, True, False]]), h.flip(1))
+    five = h.scatter_reduce(1, columns.expand(2, 4), h.exp(), "amax")
+    return torch.cat([one, two, three, four, five, h.cumprod(-1)], -1)
+
+
+def _waves(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    h = up(x)
+    spectrum = torch.fft.rfft(h, norm="ortho")
+    mixed = torch.fft.fftn(h, dim=(0, 1)).real
+    back = torch.fft.irfft2(torch.fft.rfft2(h) * torch.tensor([1.0, 2.0, 3.0]), s=h.shape)
+    return torch.cat([spectrum.real, spectrum.imag, mixed, back], -1)
+
+
+def _resize(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    h = up(x)
+    sizes = [functional.interpolate(h, size=(3, 5), mode=m) for m in ("nearest", "bilinear", "bicubic", "area")]
+    halves = functional.interpolate(h, scale_factor=0.5, mode="bilinear", align_corners=True)
+    cut = functional.unfold(h, 2, stride=1, padding=1)
+    whole = functional.fold(cut, h.shape[-2:], 2, stride=1, padding=1)
+    return torch.cat([t.flatten(1) for t in (*sizes, halves, cut, whole)], -1)
+
+
+def _pool(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    h = up(x)
+    pools = [
+        functional.avg_pool2d(h, 2),
+        functional.avg_pool2d(h, 3, stride=2, padding=1),
+        functional.avg_pool2d(h, 3, stride=2, padding=1, count_include_pad=False, ceil_mode=True),
+        functional.max_pool2d(h, 2, stride=1),
+        functional.max_pool2d(h, (3, 1), padding=(1, 0), ceil_mode=True, stride=2),
+        functional.avg_pool1d(h.flatten(2), 3, stride=2),
+        functional.max_pool1d(h.flatten(2), 3),
+        functional.adaptive_avg_pool1d(h.flatten(2), 2),
+    ]
+    return torch.cat([t.flatten(1) for t in pools], -1)
+
+
 IMAGE, ROWS = (1, 2, 4, 4), (2, 3)
 ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     "convolutions": lambda: (
@@ -68,6 +127,18 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
         torch.rand(IMAGE),
     ),
     "pooling": lambda: (nn.Sequential(nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d((2, 1))), torch.rand(IMAGE)),
+    "routing": lambda: (Call(_route, router=nn.Linear(3, 4), up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "waves": lambda: (Call(_waves, up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "resizing": lambda: (Call(_resize, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
+    "windows": lambda: (Call(_pool, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
+    "transposed convolutions": lambda: (
+        nn.Sequential(
+            nn.ConvTranspose2d(2, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
+            nn.ConvTranspose2d(4, 1, (1, 2), dilation=2, bias=False),
+        ),
+        torch.rand(IMAGE),
+    ),
     "complex rotation": lambda: (Call(_rotate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "writing in place": lambda: (Call(_fill, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "statistics": lambda: (Call(_statistics, up=nn.Linear(3, 4)), torch.rand(ROWS)),
