@@ -20,6 +20,7 @@ from graphmerge.cli.common import (
     check_new,
     emit,
     graph_of,
+    progress,
     say,
     show,
     symmetry_of,
@@ -87,7 +88,9 @@ def verify(
 ) -> None:
     """Prove the groups on random weights in float64; exits 1 if any of them changes an output."""
     loaded = load_model(model, trust_remote_code=trust_remote_code)
-    found = run_verification(loaded.model, symmetry_of(loaded, spec), loaded.example_inputs, seed=seed, kinds=kinds)
+    symmetry = symmetry_of(loaded, spec)
+    with progress("verifying") as tick:
+        found = run_verification(loaded.model, symmetry, loaded.example_inputs, seed=seed, kinds=kinds, progress=tick)
     show(verification_report(found), verification_data(found), json)
     if not found.ok:
         raise typer.Exit(1)

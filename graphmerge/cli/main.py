@@ -36,6 +36,9 @@ app.command()(measure.barrier)
 app.command()(demo)
 
 
+INTERRUPTED = 130  # the exit code of a program that control-C ended
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"graphmerge {graphmerge.__version__}")
@@ -82,6 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with _warnings_said(debug), results_alone() if "--json" in given else nullcontext():
             app(args=given)  # usage errors and interrupts exit with a code of their own
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            say("interrupted; no file was left half-written")
+        raise
     except GraphMergeError as error:
         if debug:
             raise

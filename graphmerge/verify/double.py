@@ -58,13 +58,72 @@ def run_double(
         weights: every parameter and buffer under its traced name.
         inputs: the tensors of the example inputs, of the traced shapes.
     """
-    keys = [program.placeholders[n.name] for n in program.module.graph.nodes if n.op == "placeholder"]
-    arguments = [inputs[k.removeprefix("input:")] if k.startswith("input:") else weights[k] for k in keys]
+    arguments = _arguments(program, weights, inputs)
     if any(_writes(node) for node in program.module.graph.nodes):  # into an argument, perhaps
         arguments = [a.clone() for a in arguments]
+    return _run(_Double(program.module), program, arguments)
+
+
+class Recorded:
+    """One run whose intermediate values are kept: a run with other weights computes only what these reach.
+
+    Where an op writes into its arguments or draws at random, every run is a whole one.
+
+    Attributes:
+        outputs: of the first run, by name.
+    """
+
+    def __init__(
+        self, program: Program, weights: Mapping[str, torch.Tensor], inputs: Mapping[str, torch.Tensor]
+    ) -> None:
+        self.program, self.weights, self.inputs = program, weights, inputs
+        self.values: dict[torch.fx.Node, Any] = {}
+        if any(_writes(node) or _draws(node) for node in program.module.graph.nodes):
+            self.outputs = run_double(program, weights, inputs)
+            return
+        first = _Double(program.module, garbage_collect_values=False)
+        self.outputs = _run(first, program, _arguments(program, weights, inputs))
+        self.values = {n: v for n, v in first.env.items() if n.op not in ("placeholder", "output")}
+
+    def outputs_with(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Outputs by name, with these weights in the place of those of the same names."""
+        changed = {name for name, tensor in weights.items() if tensor is not self.weights[name]}
+        weights = {**self.weights, **weights}
+        if not self.values:
+            return run_double(self.program, weights, self.inputs)
+        stale = {n for n, name in self._placeholders() if name in changed}
+        for node in self.program.module.graph.nodes:  # in the order of the run
+            if any(source in stale for source in node.all_input_nodes):
+                stale.add(node)
+        kept = {node: value for node, value in self.values.items() if node not in stale}
+        arguments = _arguments(self.program, weights, self.inputs)
+        return _run(_Double(self.program.module), self.program, arguments, kept)
+
+    def _placeholders(self) -> list[tuple[torch.fx.Node, str]]:
+        nodes = self.program.module.graph.nodes
+        return [(n, self.program.placeholders[n.name]) for n in nodes if n.op == "placeholder"]
+
+
+def _draws(node: torch.fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _arguments(
+    program: Program, weights: Mapping[str, torch.Tensor], inputs: Mapping[str, torch.Tensor]
+) -> list[torch.Tensor]:
+    keys = [program.placeholders[n.name] for n in program.module.graph.nodes if n.op == "placeholder"]
+    return [inputs[k.removeprefix("input:")] if k.startswith("input:") else weights[k] for k in keys]
+
+
+def _run(
+    interpreter: _Double,
+    program: Program,
+    arguments: list[torch.Tensor],
+    known: dict[torch.fx.Node, Any] | None = None,
+) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)  # ops that draw at random draw alike in every run
-        results = _Double(program.module).run(*arguments, enable_io_processing=False)
+        results = interpreter.run(*arguments, initial_env=known, enable_io_processing=False)
     return dict(zip(program.outputs, results))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
@@ -13,11 +14,13 @@ from graphmerge.trace.capture import state_of
 from graphmerge.trace.inputs import Inputs, lengths
 from graphmerge.trace.program import Program
 from graphmerge.trace.sizes import SIZES, trace_once
-from graphmerge.verify.double import change, run_double
+from graphmerge.verify.double import Recorded, change
 from graphmerge.verify.draw import draw_inputs, draw_weights, padded
 
 VISIBLE = 1e-3  # what is broken on purpose must change some output by at least this
-GAINS = (1.0, 2.0, 0.5)  # other weights may show what the first do not
+# Other weights may show what the first do not. In deep models tokens grow alike, and attention over tokens that are
+# alike shows nothing: a small gain keeps them apart, and what is looked for is drawn louder than the rest.
+OTHER_DRAWS = ((0.5, 8.0), (2.0, 1.0), (0.5, 1.0))  # gain; factor for the matrices of the groups that are looked for
 
 
 class Trial:
@@ -30,30 +33,47 @@ class Trial:
         inputs: Inputs,
         outputs: tuple[str, ...] | None,
         seed: int,
-        gain: float = GAINS[0],
     ) -> None:
         self.symmetry = symmetry
         self.keys = canonical_names(model)
         if missing := [key for key in symmetry.layout if key not in self.keys]:
             raise ArchitectureMismatch(f"the symmetry moves {missing[0]!r}, which {type(model).__name__} does not have")
         self.state = state_of(model)
-        self.seed, self.gain = seed, gain
-        self.program, self.weights, self.inputs, self.before = self._first_run(model, inputs, outputs)
+        self.seed = seed
+        self.program, self.run = self._first_run(model, inputs, outputs)
 
     def _first_run(
         self, model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None
-    ) -> tuple[Program, dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    ) -> tuple[Program, Recorded]:
         failure: Exception | None = None
         for tried in _third_sizes(model, inputs):
             try:
                 program = trace_once(model, padded(model, tried), outputs)
-                generator = torch.Generator().manual_seed(self.seed)
-                weights = draw_weights(program, self.state, generator, self.gain)
-                drawn = draw_inputs(program, generator)
-                return program, weights, drawn, run_double(program, weights, drawn)
+                return program, self._drawn(program, self.seed)
             except (TraceError, RuntimeError, IndexError) as error:
                 failure = failure or error
         raise TraceError(f"the traced model could not be run in float64: {failure}")
+
+    def _drawn(
+        self, program: Program, seed: int, gain: float = 1.0, loud: Mapping[str, float] | None = None
+    ) -> Recorded:
+        generator = torch.Generator().manual_seed(seed)
+        weights = draw_weights(program, self.state, generator, gain, loud or {})
+        return Recorded(program, weights, draw_inputs(program, generator))
+
+    def redrawn(self, number: int, groups: Iterable[str]) -> Trial:
+        """The same with other weights, of those that `OTHER_DRAWS` lists by number, in which ``groups`` should show."""
+        gain, factor = OTHER_DRAWS[number]
+        members = [axis.tensor for name in groups for axis in self.symmetry[name].members]
+        other = copy.copy(self)
+        other.seed = self.seed + number + 1
+        other.run = self._drawn(self.program, other.seed, gain, {self.keys[key]: factor for key in members})
+        return other
+
+    @property
+    def weights(self) -> Mapping[str, torch.Tensor]:
+        """The redrawn weights under their traced names."""
+        return self.run.weights
 
     @property
     def given(self) -> dict[str, torch.Tensor]:
@@ -67,7 +87,7 @@ class Trial:
             one = weights.setdefault(name, moved[key])
             if one is not moved[key] and not torch.equal(one, moved[key]):
                 return float("inf")  # one tensor, moved differently under two of its names
-        return change(self.before, run_double(self.program, self.weights | weights, self.inputs))
+        return change(self.run.outputs, self.run.outputs_with(weights))
 
     def aliases(self, key: str) -> list[str]:
         """All keys of the tensor that ``key`` names."""

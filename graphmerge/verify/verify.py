@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from graphmerge.trace.inputs import Inputs, default_inputs
 from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
 from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn
-from graphmerge.verify.trial import GAINS, VISIBLE, Trial
+from graphmerge.verify.trial import OTHER_DRAWS, VISIBLE, Trial
 
 TOLERANCE = 1e-9
 
@@ -87,12 +87,14 @@ def verify(
     seed: int = 0,
     tolerance: float = TOLERANCE,
     kinds: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Try random elements of ``symmetry`` on the traced model, in float64, with all weights redrawn.
 
     The model is traced at a length of its own with the last position masked; every output is compared. Then each group
     moves alone, and once more with one of its axes left out, which must show. With ``kinds``, random maps of each
-    group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show.
+    group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show. ``progress`` is
+    called with (checks of groups done, in all).
 
     Raises:
         InputError: with ``kinds``, a symmetry from a spec that has kinds: only a derived one says how they act.
@@ -102,19 +104,15 @@ def verify(
     started = time.perf_counter()
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, outputs, seed)
-    errors = {g.name: _error(trial, symmetry, (g.name,)) for g in symmetry.groups}
+    names = [g.name for g in symmetry.groups]
+    steps = _Steps(progress, 2 * len(names))
     together = max((_error(trial, symmetry, None, s) for s in range(2)), default=0.0)
-    broken = {g.name: _best_break(trial, g.name) for g in symmetry.groups}
-
-    def others() -> Iterator[Trial]:  # other weights may show what these do not
-        for number, gain in enumerate(GAINS[1:], start=1):
-            yield Trial(model, symmetry, inputs, outputs, seed + number, gain)
-
-    trials = others()
-    while unseen := [name for name, error in broken.items() if error < VISIBLE]:
-        if (other := next(trials, None)) is None:
-            break
-        broken |= {name: max(broken[name], _best_break(other, name)) for name in unseen}
+    errors = {name: steps.done(_error(trial, symmetry, (name,))) for name in names}
+    broken = {name: steps.done(_best_break(trial, name)) for name in names}
+    for number in range(len(OTHER_DRAWS)):
+        if unseen := [name for name, error in broken.items() if error < VISIBLE]:
+            other = trial.redrawn(number, unseen)
+            broken |= {name: max(broken[name], _best_break(other, name)) for name in unseen}
     return Verification(
         max_error=max([together, *errors.values()]),
         errors=errors,
@@ -123,8 +121,22 @@ def verify(
         length=trial.program.example.length,
         seconds=time.perf_counter() - started,
         tolerance=tolerance,
-        kinds=check_kinds(trial, others()) if kinds else {},
+        kinds=check_kinds(trial, (trial.redrawn(n, ()) for n in (1, 2))) if kinds else {},
     )
+
+
+class _Steps:
+    """Counts checks for a progress callback."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.progress, self.total, self.count = progress, total, 0
+
+    def done(self, result: float) -> float:
+        """One more is done; its result, as it is."""
+        self.count += 1
+        if self.progress is not None:
+            self.progress(self.count, self.total)
+        return result
 
 
 def _error(trial: Trial, symmetry: Symmetry, groups: tuple[str, ...] | None, seed: int = 0) -> float:

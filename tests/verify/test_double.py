@@ -8,7 +8,7 @@ from torch import nn
 
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.sizes import trace_once
-from graphmerge.verify.double import change, promote, run_double
+from graphmerge.verify.double import Recorded, change, promote, run_double
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,54 @@ def test_runs_do_not_disturb_their_arguments() -> None:
     for _ in range(2):
         assert run_double(program, {}, {"0": x})["output"].eq(2.0).all()
     assert x.eq(1.0).all()
+
+
+class Two(nn.Module):
+    """Two layers in a row; dropout that is never off, if asked for."""
+
+    def __init__(self, draws: bool = False) -> None:
+        super().__init__()
+        self.a, self.b, self.draws = nn.Linear(4, 5), nn.Linear(5, 3), draws
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.a(x).sin()
+        return self.b(nn.functional.dropout(x, 0.5, training=True) if self.draws else x)
+
+
+@pytest.mark.parametrize("draws", [False, True])
+@pytest.mark.parametrize("names", [(), ("a.weight",), ("b.weight",), ("b.bias", "a.bias")])
+def test_a_recorded_run_computes_what_other_weights_reach(draws: bool, names: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    model, x = Two(draws), torch.randn(2, 4, dtype=torch.float64)
+    program = trace_once(model, Inputs.of(x))
+    weights = {name: p.detach().double() for name, p in model.named_parameters()}
+    recorded = Recorded(program, weights, {"0": x})
+    assert torch.equal(recorded.outputs["output"], run_double(program, weights, {"0": x})["output"])
+    for _ in range(2):  # what was recorded is not used up
+        other = {name: torch.randn_like(weights[name]) for name in names}
+        expected = run_double(program, weights | other, {"0": x})["output"]
+        assert torch.equal(recorded.outputs_with(weights | other)["output"], expected)
+        assert torch.equal(recorded.outputs_with(other)["output"], expected)
+
+
+def test_a_recorded_run_computes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = Two(), torch.randn(2, 4, dtype=torch.float64)
+    program = trace_once(model, Inputs.of(x))
+    weights = {name: p.detach().double() for name, p in model.named_parameters()}
+    recorded = Recorded(program, weights, {"0": x})
+    ran: list[str] = []
+    run_node = torch.fx.Interpreter.run_node
+
+    def counted(self: torch.fx.Interpreter, n: torch.fx.Node) -> object:
+        if n.op == "call_function":
+            ran.append(n.name)
+        return run_node(self, n)
+
+    monkeypatch.setattr(torch.fx.Interpreter, "run_node", counted)
+    recorded.outputs_with({"b.bias": torch.zeros(3, dtype=torch.float64)})
+    assert len(ran) == 1
+    recorded.outputs_with({"a.bias": torch.zeros(5, dtype=torch.float64)})
+    assert len(ran) == 4
 
 
 A = torch.tensor([1.0, -4.0])

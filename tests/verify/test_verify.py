@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from transformers import BertConfig, BertForMaskedLM
 
 import graphmerge as gm
 from graphmerge.symmetry import Symmetry
@@ -198,3 +199,16 @@ def test_several_groups_together_are_named_so() -> None:
     found = Verification(max_error=0.1, errors={"a": 0.0}, broken={}, untested=(), length=None, seconds=0.0)
     with pytest.raises(gm.NotEquivariant, match=r"several groups together change the outputs by 1\.0e-01"):
         found.require()
+
+
+def test_groups_deep_inside_show_too() -> None:
+    """Tokens grow alike from layer to layer, and attention over tokens that are alike shows nothing."""
+    sizes = {"hidden_size": 48, "num_attention_heads": 4, "intermediate_size": 192, "num_hidden_layers": 12}
+    torch.manual_seed(0)
+    model = BertForMaskedLM(BertConfig(vocab_size=60, max_position_embeddings=32, **sizes)).eval()
+    steps = []
+    found = verify(model, gm.trace(model).symmetry(), progress=lambda done, total: steps.append((done, total)))
+    assert found.ok
+    assert found.untested == ()
+    assert len(found.errors) == 49
+    assert steps == [(n, 98) for n in range(1, 99)]
