@@ -70,6 +70,10 @@ class Equation:
     law: str = "pointwise"
     added: int | None = None
 
+    def shape_of(self, term: Term) -> tuple[int, ...]:
+        """The shape of a term's tensor."""
+        return tuple(math.prod(length_of(item, self.sizes) for item in axis) for axis in term.axes)
+
     def __str__(self) -> str:
         shown = [" ".join(_show(axis, self.pins) for axis in term.axes) or "1" for term in self.terms]
         real = [s for s, t in zip(shown, self.terms) if t.tensor is not None]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from graphmerge.algebra import Equation, Origin, System, Tensor
 from graphmerge.errors import UnknownOp
 from graphmerge.rules import Derived, derive, infer, pin_tensor
+from graphmerge.rules.labels import new_rows, rows_of
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
 COPY = "@"  # between the name of a constant and the number of the equation that reads this copy of it
@@ -79,19 +80,24 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     for info in program.tensors.values():
         if info.name in used or info.kind in ("parameter", "buffer"):
             system.tensors.setdefault(names[info.name], Tensor(names[info.name], info.shape, info.kind, info.value))
+    labels: dict[str, int] = {}
     for node in nodes:
-        derived = derive(node, constants)
+        derived = derive(node, constants, labels)
         if derived.unknown is not None:
             if strict:
                 found = Unknown(node.op, node.name, node.module, node.source, derived.unknown)
                 raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
-            derived = infer(node, constants, derived.unknown)
+            derived = infer(node, constants, derived.unknown, labels)
             if not prefix:
                 _report(result, node, derived)
+        for name, rows in new_rows(derived.equations):
+            labels[name] = rows.shape[-1]
+            names[rows.name] = prefix + rows.name
+            system.tensors.setdefault(names[rows.name], Tensor(names[rows.name], rows.shape, "activation"))
         for eq in derived.equations:
             if 0 not in eq.sizes.values():  # a tensor without entries says nothing
                 system.equations.append(_renamed(eq, names | _copies(eq, system, names, len(system.equations))))
-    system.equations += [_renamed(eq, names) for eq in _boundary(program)]
+    system.equations += [_renamed(eq, names) for eq in _boundary(program, labels)]
     result.notes += [n for n in program.notes if n not in result.notes]
 
 
@@ -107,7 +113,7 @@ def _report(result: Assembled, node: Node, derived: Derived) -> None:
     result.probed.append(found)
 
 
-def _boundary(program: Program) -> list[Equation]:
+def _boundary(program: Program, labels: Mapping[str, int]) -> list[Equation]:
     """Inputs and outputs are pinned, and so is what the forward pass writes in place and what Python code saw."""
     wanted = [(key, f"input {key.removeprefix('input:')}", "input") for key in program.inputs]
     wanted += [(tensor, f"output {name}", "output") for name, tensor in program.outputs.items()]
@@ -120,7 +126,9 @@ def _boundary(program: Program) -> list[Equation]:
         info = program.tensors.get(name)
         if info is not None and 0 not in info.shape:
             origin = Origin(kind, name, "", "", "pin")
-            found.append(pin_tensor(Ref(name, info.shape), reason, origin))
+            ref = Ref(name, info.shape)
+            rows = [rows_of(ref, labels[name])] if name in labels else []
+            found += [pin_tensor(r, reason, origin) for r in (ref, *rows)]
     return found
 
 

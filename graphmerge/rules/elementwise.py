@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphmerge.algebra import Equation
-from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, broadcast, normal_dims, rule
+from graphmerge.rules.labels import compared
+from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, broadcast, normal_dims, op_key, rule
 
 # sorted; a test keeps them so and checks that each exists
 POINTWISE = (
@@ -31,6 +32,8 @@ DROPOUT = ("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout
 @rule(*(f"aten.{n}" for n in POINTWISE), *(f"aten.{n}" for n in SPELLED), kind="elementwise")
 def pointwise(call: Call) -> list[Equation]:
     """The same letters in every term, broadcasting: ``..., ..., -> ...``."""
+    if op_key(call.node.op) == "aten.eq" and (eq := compared(call)) is not None:
+        return [eq]
     return [aligned(call, call.tensors)]
 
 

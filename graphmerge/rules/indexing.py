@@ -6,6 +6,7 @@ import numpy as np
 
 from graphmerge.algebra import Equation, Window
 from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.labels import named
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, broadcast, rule
 
 
@@ -139,8 +140,10 @@ def pad(call: Call) -> list[Equation]:
 
 @rule("aten.embedding", kind="look-up")
 def embedding(call: Call) -> list[Equation]:
-    """``v! d, ... -> ... d``."""
+    """``v! d, ... -> ... d``; of labels, ``v d, ... v -> ... d``."""
     weight, ids = call.tensors
+    if (rows := call.rows(ids)) is not None and rows.shape[-1] == weight.shape[0]:
+        return [call.write("v d, ... v, ... -> ... d", [weight, rows, ids, call.out])]
     return [call.write("v! d, ... -> ... d", [weight, ids, call.out])]
 
 
@@ -167,7 +170,8 @@ Terms = list[tuple[Ref, list[AxisExpr]]]
 def looked_up(
     call: Call, x: Ref, indices: tuple[Ref | None, ...]
 ) -> tuple[list[AxisExpr], list[AxisExpr], Terms, dict[str, int], list[str]]:
-    """Axes of ``x``, axes of ``x[indices]``, the indices as terms, sizes, and the letters that are looked up: pinned.
+    """Axes of ``x``, axes of ``x[indices]``, the indices as terms, sizes, and the letters that are looked up: pinned,
+    but for those that labels name.
 
     Raises:
         NotCovered: what is looked up is not one run of axes, or a mask selects.
@@ -184,7 +188,25 @@ def looked_up(
         for letter, n in zip(looked[len(looked) - len(i.shape) :], i.shape):
             sizes[letter] = max(n, sizes.get(letter, 1))
     read = [*axes[: where[0]], *((i,) for i in looked), *axes[where[-1] + 1 :]]
-    return axes, read, [(i, broadcast(i, looked, sizes)) for i in given], sizes, [letters[d] for d in where]
+    held: Terms = []
+    pins = []
+    for d, i in zip(where, given):
+        if (letter := _enumerated(call, i, looked, x.shape[d])) is not None:
+            axes[d] = (letter,)
+            continue
+        own = broadcast(i, looked, sizes)
+        rows = named(call, i, own, letters[d], x.shape[d])
+        held += [(i, own), *([rows] if rows else [])]
+        pins += [] if rows else [letters[d]]
+    return axes, read, held, sizes, pins
+
+
+def _enumerated(call: Call, held: Ref, looked: list[str], units: int) -> str | None:
+    """The letter along which a constant index is ``arange(units)``: each unit is looked up where it stands."""
+    value = call.constants.get(held.name)
+    if value is None or sum(n > 1 for n in value.shape) != 1 or not np.array_equal(value.reshape(-1), np.arange(units)):
+        return None
+    return looked[len(looked) - value.ndim + int(np.argmax(value.shape))]
 
 
 def masked(
@@ -224,8 +246,9 @@ def index_select(call: Call) -> list[Equation]:
     letters, axes, sizes = _sizes(x)
     out = list(axes)
     out[dim] = ("i",)
-    terms = [(x, axes), (held, [("i",)]), (call.out, out)]
-    return [call.terms(terms, sizes | {"i": held.shape[0]}, pins=[letters[dim]])]
+    rows = named(call, held, [("i",)], letters[dim], x.shape[dim])
+    terms = [(x, axes), (held, [("i",)]), (call.out, out), *([rows] if rows else [])]
+    return [call.terms(terms, sizes | {"i": held.shape[0]}, pins=[] if rows else [letters[dim]])]
 
 
 @rule("aten.gather", "aten.take_along_dim", kind="look-up")
@@ -239,10 +262,12 @@ def gather(call: Call) -> list[Equation]:
         raise NotCovered("a flattened input")
     dim %= len(x.shape)
     letters, axes, sizes = _sizes(x)
-    looked, pins = list(axes), [letters[dim]]
+    looked, pins = list(axes), []
     for d, n in enumerate(held.shape):
         if d == dim or n != x.shape[d]:
             sizes[f"i{d}"] = n
             looked[d] = (f"i{d}",)
-            pins += [letters[d]] + ([f"i{d}"] if d != dim else [])
-    return [call.terms([(x, axes), (held, looked), (call.out, looked)], sizes, pins=pins)]
+            pins += [letters[d], f"i{d}"] if d != dim else []
+    rows = named(call, held, looked, letters[dim], x.shape[dim])
+    terms = [(x, axes), (held, looked), (call.out, looked), *([rows] if rows else [])]
+    return [call.terms(terms, sizes, pins=pins if rows else [*pins, letters[dim]])]

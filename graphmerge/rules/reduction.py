@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr
 from graphmerge.rules.elementwise import aligned
+from graphmerge.rules.labels import rows_of
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, normal_dims, rule
 
 
@@ -31,7 +32,7 @@ from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, norma
     kind="reduction",
 )
 def reduce(call: Call) -> list[Equation]:
-    """``... k -> ...``; a second output that holds indices is pinned along nothing but speaks of k, so k is pinned."""
+    """``... k -> ...``; a second output that holds indices labels units of k."""
     if len(call.tensors) == 2:  # maximum of two tensors, spelled max
         return [aligned(call, call.tensors)]
     x = call.tensors[0]
@@ -51,14 +52,14 @@ def norm(call: Call) -> list[Equation]:
 
 @rule("aten.argmax", "aten.argmin", kind="reduction")
 def arg(call: Call) -> list[Equation]:
-    """The result names units of k: k is pinned."""
+    """The result names units of k: labels."""
     x = call.tensors[0]
     return _reduced(call, x, normal_dims(call.arg(1, "dim"), len(x.shape)), indices=True)
 
 
 @rule("aten.kthvalue", "aten.mode", kind="reduction")
 def chosen(call: Call) -> list[Equation]:
-    """One unit of k, by its value, and its index: k is pinned."""
+    """One unit of k, by its value, and its index: a label."""
     x = call.tensors[0]
     position = 2 if call.node.op.startswith("aten.kthvalue") else 1
     return _reduced(call, x, normal_dims(call.arg(position, "dim", -1), len(x.shape)), indices=True)
@@ -76,6 +77,10 @@ def _reduced(call: Call, x: Ref, dims: tuple[int, ...], indices: bool) -> list[E
         terms.append(
             (out, [() if d in dims else (c,) for d, c in enumerate(letters)] if whole else [(c,) for c in kept])
         )
+    if indices and len(dims) == 1 and x.shape[dims[0]] > 1:
+        ref, axes = terms[-1]
+        terms.append((rows_of(ref, x.shape[dims[0]]), [*axes, (letters[dims[0]],)]))
+        indices = False
     return [call.terms(terms, sizes, pins=[letters[d] for d in dims] if indices else [])]
 
 
@@ -130,17 +135,25 @@ def group_norm(call: Call) -> list[Equation]:
     return [call.terms([(x, axes), (call.out, axes), *((w, [("g", "c")]) for w in gains)], sizes, virtual=[virtual])]
 
 
-@rule("aten.topk", "aten.sort", kind="selection")
+@rule("aten.topk", "aten.sort", "aten.argsort", kind="selection")
 def ranked(call: Call) -> list[Equation]:
-    """``... e! -> ... k!``: values in order of size, and labels of e; e is pinned."""
+    """``... e -> ... k!``: values in order of size, and what labels units of e."""
     x = call.tensors[0]
     letters = axis_letters(len(x.shape))
-    position = 1 if call.node.op.startswith("aten.sort") else 2
-    dim = call.arg(position, "dim", -1)
-    dim = (dim if isinstance(dim, int) and not isinstance(dim, bool) else -1) % len(letters)
+    dim = _ranked_dim(call) % len(letters)
     sizes = dict(zip(letters, x.shape)) | {"k": call.out.shape[dim]}
-    terms = [(x, [(c,) for c in letters])]
-    for out in call.node.outputs:
-        terms.append((out, [("k",) if d == dim else (c,) for d, c in enumerate(letters)]))
+    axes: list[AxisExpr] = [(c,) for c in letters]
     kept = [c for d, c in enumerate(letters) if d != dim]
-    return [call.terms(terms, sizes, pins=[letters[dim], "k"], virtual=[kept])]
+    ranks: list[AxisExpr] = [("k",) if d == dim else (c,) for d, c in enumerate(letters)]
+    terms = [(x, axes), *((out, ranks) for out in call.node.outputs)]
+    if x.shape[dim] > 1:
+        terms.append((rows_of(call.node.outputs[-1], x.shape[dim]), [*ranks, (letters[dim],)]))
+    return [call.terms(terms, sizes, pins=["k"], virtual=[kept])]
+
+
+def _ranked_dim(call: Call) -> int:
+    """The axis that is ranked: after k for topk, after ``stable`` where that is given."""
+    name, _, overload = call.node.op.removeprefix("aten.").partition(".")
+    position = 2 if name == "topk" or overload.startswith("stable") else 1
+    dim = call.arg(position, "dim", -1)
+    return dim if isinstance(dim, int) and not isinstance(dim, bool) else -1

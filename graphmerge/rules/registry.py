@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from graphmerge.algebra import Equation, EquationError, Origin, Term, equation
 from graphmerge.algebra.equation import AxisExpr, drop_units, length_of, letter_of
 from graphmerge.rules.aliases import plain_name
+from graphmerge.rules.labels import about_labels, permutes_only, rows_of
 from graphmerge.rules.laws import added_term, law_of
 from graphmerge.trace.program import Node, Ref
 
@@ -24,6 +26,7 @@ class Call:
     node: Node
     kind: str = ""
     constants: Mapping[str, Any] = field(default_factory=dict)  # values of constant tensors, by name
+    labels: Mapping[str, int] = field(default_factory=dict)  # of tensors whose entries name units: how many there are
 
     def arg(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position or keyword."""
@@ -39,6 +42,10 @@ class Call:
     def tensors(self) -> list[Ref]:
         """All tensor arguments, in order."""
         return [r for a in (*self.node.args, *self.node.kwargs.values()) for r in _refs(a)]
+
+    def rows(self, ref: Ref) -> Ref | None:
+        """The rows of a tensor of labels (`graphmerge.rules.labels`); None if it holds none."""
+        return rows_of(ref, self.labels[ref.name]) if ref.name in self.labels else None
 
     @property
     def origin(self) -> Origin:
@@ -137,20 +144,22 @@ class Derived:
     unknown: str | None = None
 
 
-def derive(node: Node, constants: Mapping[str, Any]) -> Derived:
+def derive(node: Node, constants: Mapping[str, Any], labels: Mapping[str, int] = MappingProxyType({})) -> Derived:
     """Equations of one call. An op without a rule, or a rule that does not fit, pins every axis that the op touches."""
     found = _RULES.get(op_key(node.op))
-    call = Call(node, found[1] if found else "unknown op", constants)
+    call = Call(node, found[1] if found else "unknown op", constants, labels)
     outputs = [r for r in node.outputs if r.shape]
     if found is None:
         why = f"unknown op {node.op}"
     else:
         try:
             law, bias = law_of(node, call.kind), added_term(node)
-            return Derived([replace(eq, law=law, added=bias) for eq in found[0](call)])
+            equations = [replace(eq, law=law, added=bias) for eq in found[0](call)]
+            equations += about_labels(call, equations)
+            return Derived([replace(eq, law="pointwise") if permutes_only(eq) else eq for eq in equations])
         except Exception as error:  # whatever a rule trips over, pinning is sound, and it is said
             why = f"no rule for this use of {node.op}: {error}"
-    return Derived(call.pin_all([*call.tensors, *outputs], why), why)
+    return Derived([*call.pin_all([*call.tensors, *outputs], why), *about_labels(call, [])], why)
 
 
 class NotCovered(Exception):  # noqa: N818  (caught by derive)

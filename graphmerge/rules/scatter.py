@@ -5,13 +5,19 @@ from __future__ import annotations
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr, letter_of
 from graphmerge.rules.indexing import looked_up, masked
+from graphmerge.rules.labels import named
 from graphmerge.rules.registry import Call, NotCovered, axis_letters, broadcast, rule
 
 
 @rule("aten.one_hot", kind="look-up")
 def one_hot(call: Call) -> list[Equation]:
-    """``... -> ... v!``."""
-    return [call.write("... -> ... v!", [call.tensors[0], call.out])]
+    """``... -> ... v!``; of labels, their rows."""
+    held = call.tensors[0]
+    *letters, last = axis_letters(len(call.out.shape))
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    rows = named(call, held, axes, last, call.out.shape[-1])
+    terms = [(held, axes), (call.out, [*axes, (last,)]), *([rows] if rows else [])]
+    return [call.terms(terms, dict(zip([*letters, last], call.out.shape)), pins=[] if rows else [last])]
 
 
 @rule("aten.index_add", "aten.index_copy", kind="look-up")
@@ -23,8 +29,10 @@ def index_add(call: Call) -> list[Equation]:
     axes: list[AxisExpr] = [(c,) for c in letters]
     written = [("i",) if d == dim else a for d, a in enumerate(axes)]
     sizes = dict(zip(letters, x.shape)) | {"i": source.shape[dim]}
-    pins = [letters[dim]] if call.node.op.startswith("aten.index_add") else [letters[dim], "i"]
-    return [call.terms([(x, axes), (held, [("i",)]), (source, written), (call.out, axes)], sizes, pins=pins)]
+    rows = named(call, held, [("i",)], letters[dim], x.shape[dim])
+    pins = ([] if rows else [letters[dim]]) + ([] if call.node.op.startswith("aten.index_add") else ["i"])
+    terms = [(x, axes), (held, [("i",)]), (source, written), (call.out, axes), *([rows] if rows else [])]
+    return [call.terms(terms, sizes, pins=pins)]
 
 
 @rule("aten.scatter", "aten.scatter_add", "aten.scatter_reduce", kind="look-up")
@@ -36,7 +44,7 @@ def scatter(call: Call) -> list[Equation]:
     x, dim, held = call.arg(0, "self"), call.arg(1, "dim") % len(call.out.shape), call.arg(2, "index")
     sources = [r for r in call.tensors if r not in (x, held)]
     letters = axis_letters(len(x.shape))
-    sizes, pins = dict(zip(letters, x.shape)), [letters[dim]]
+    sizes, pins = dict(zip(letters, x.shape)), []
     looked: list[AxisExpr] = [(c,) for c in letters]
     for d, n in enumerate(held.shape):
         alike = all(s.shape[d] == n for s in sources)
@@ -44,9 +52,12 @@ def scatter(call: Call) -> list[Equation]:
             sizes[f"i{d}"] = n
             looked[d] = (f"i{d}",)
             if d != dim or not alike or not call.node.op.startswith("aten.scatter_add"):
-                pins += [letters[d], f"i{d}"]
+                pins += [f"i{d}"] + ([letters[d]] if d != dim else [])
     axes: list[AxisExpr] = [(c,) for c in letters]
     terms = [(x, axes), (held, looked), (call.out, axes)]
+    rows = named(call, held, looked, letters[dim], x.shape[dim])
+    terms += [rows] if rows else []
+    pins += [] if rows else [letters[dim]]
     for source in sources:
         own = [a if s == h else (f"s{d}",) for d, (a, s, h) in enumerate(zip(looked, source.shape, held.shape))]
         sizes |= {f"s{d}": n for d, n in enumerate(source.shape)}
@@ -71,7 +82,8 @@ def index_put(call: Call) -> list[Equation]:
     else:
         axes, read, held, sizes, pins = looked_up(call, x, indices)
         if not call.arg(3, "accumulate", False):
-            pins += [letter_of(i) for _, own in held for axis in own for i in axis]
+            apart = {letter_of(i) for axis in axes for i in axis}  # no two values are written to one unit of these
+            pins += [c for _, own in held for axis in own for c in map(letter_of, axis) if c not in apart]
     written = [letter_of(a[0]) for a in read]
     if len(values.shape) > len(written):
         raise NotCovered("values of more axes than they are written to")

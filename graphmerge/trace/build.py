@@ -253,6 +253,8 @@ def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:
         return node.all_input_nodes
     if torch.Tag.dynamic_output_shape not in tags:
         return []
+    if node.target is torch.ops.aten.one_hot.default and any(isinstance(a, int) and a > 0 for a in node.args):
+        return []  # how many classes there are is given
     masks = [n for n in node.all_input_nodes if n.meta["val"].dtype == torch.bool]
     return masks if node.target is torch.ops.aten.index.Tensor else masks or node.all_input_nodes
 

@@ -16,12 +16,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class T:
-    """A tensor argument: how to draw it. ``constant`` ones are known to the rule."""
+    """A tensor argument: how to draw it. ``constant`` ones are known to the rule; entries may label ``labels`` units."""
 
     shape: Shape
     draw: Callable[[Shape, torch.Generator], torch.Tensor]
     constant: bool = False
     alike: tuple[int, ...] = ()  # axes along which it is spread out from one unit
+    labels: int = 0
 
 
 def normal(shape: Shape, g: torch.Generator) -> torch.Tensor:
@@ -70,6 +71,11 @@ def above_one(*shape: int) -> T:
 
 def index(rows: int, *shape: int) -> T:
     return T(shape, below(rows))
+
+
+def labels(units: int, *shape: int) -> T:
+    """Indices that name units, as topk returns them."""
+    return T(shape, below(units), labels=units)
 
 
 def mask(*shape: int) -> T:

@@ -15,10 +15,12 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
+from graphmerge.rules.labels import about_labels
 from graphmerge.rules.probe.isolate import Crashed, Hung, isolated
 from graphmerge.rules.probe.over import Letters, all_hold, bases_of, shared_pins
 from graphmerge.rules.probe.subject import NotInferred, Subject
@@ -45,25 +47,28 @@ class Pattern:
 _CACHE: dict[Any, Pattern] = {}
 
 
-def infer(node: Node, constants: Mapping[str, Any], why: str) -> Derived:
+def infer(
+    node: Node, constants: Mapping[str, Any], why: str, labels: Mapping[str, int] = MappingProxyType({})
+) -> Derived:
     """Equations of a call that no rule describes; everything is pinned if running it does not tell them.
 
     Args:
         node: the call.
         constants: values of constant tensors, by name.
         why: what `derive` said.
+        labels: of tensors whose entries name units how many there are; read as numbers, they pin them.
     """
-    call = Call(node, KIND, constants)
+    call = Call(node, KIND, constants, labels)
     pattern = probe(node, constants)
     outputs = [r for r in node.outputs if r.shape]
     if pattern.why:
         why = f"{why}, and {pattern.why}"
-        return Derived(call.pin_all([*call.tensors, *outputs], why), why)
+        return Derived([*call.pin_all([*call.tensors, *outputs], why), *about_labels(call, [])], why)
     terms = [(r, axes) for r, axes in zip([*call.tensors, *node.outputs], pattern.terms) if 0 not in r.shape]
     sizes = {x: n for r, axes in terms for axis, n in zip(axes, r.shape) for x in axis}
     equation = call.terms(terms, sizes, pattern.pins, pattern.virtual)
     reason = f"the units of this axis of {node.op} are not alike (found by running it)"
-    return Derived([replace(equation, pins=dict.fromkeys(equation.pins, reason))])
+    return Derived([replace(equation, pins=dict.fromkeys(equation.pins, reason)), *about_labels(call, [])])
 
 
 def probe(node: Node, constants: Mapping[str, Any]) -> Pattern:
