@@ -218,8 +218,8 @@ FAMILIES = {
         lambda: hf.MixtralConfig(hidden_size=24, num_local_experts=3, num_experts_per_tok=2, **GQA),
         {
             "residual": (24, ()),
-            **dict(stack(*grouped(3, 2, 10, 9)[:-1], ("ffn", 9, ("mlp.experts.gate_up_proj",)))),
+            **dict(stack(*grouped(3, 2, 10, 9)[:-1], ("mlp.gate", 3, ()), ("ffn", 9, ("mlp.gate",)))),
         },
-        ln(24) + L * (ln(3) + 3 * ln(2) + 3 * ln(10) + 3 * ln(9)),  # f over experts, which the router's top-k pins
+        ln(24) + L * (ln(3) + 3 * ln(2) + 3 * ln(10) + ln(3) + 3 * ln(9)),  # experts, and f over them
     ),
 }

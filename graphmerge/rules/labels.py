@@ -118,7 +118,8 @@ def compared(call: Call) -> Equation | None:
     letters = [f"x{d}" for d in range(rank)]
     sizes = dict(zip(letters, call.out.shape))
     full: list[AxisExpr] = [(c,) for c in letters]
-    seen: list[AxisExpr] = [() if n == 1 else (c,) for c, n in zip(letters, own)][rank - len(held.shape) :]
+    seen: list[AxisExpr] = [(c,) if n > 1 else () for c, n in zip(letters, own)]
+    seen = seen[rank - len(held.shape) :]
     rows = named(call, held, seen, letters[along[0]], units)
     assert rows is not None
     return call.terms([(held, seen), rows, (call.out, full)], sizes)

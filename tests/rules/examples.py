@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class T:
-    """A tensor argument: how to draw it. ``constant`` ones are known to the rule; entries may label ``labels`` units."""
+    """A tensor argument: how to draw it. ``constant`` ones are known to the rule; they may label units."""
 
     shape: Shape
     draw: Callable[[Shape, torch.Generator], torch.Tensor]

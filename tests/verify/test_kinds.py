@@ -40,7 +40,7 @@ KINDS: dict[str, dict[str, str]] = {
     "T5": RMS_NORM,  # ReLU
     "Llama": GROUPED | {"query_heads": "permutation"},  # the linear branch of the gate
     "Qwen3": GROUPED | {"query_heads": "permutation"},
-    "Mixtral": GROUPED | {"query_heads": "permutation"},
+    "Mixtral": GROUPED | {"query_heads": "permutation", "gate": "permutation"},
     "Gemma": GROUPED,  # 1 + gain
     "Mamba": {
         "residual": "signed_permutation", "in_proj": "permutation", "A_log": "scaled_permutation",
