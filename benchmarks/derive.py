@@ -16,7 +16,7 @@ import transformers
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import graphmerge as gm
-from graphmerge.trace.inputs import default_inputs
+from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.sizes import trace_once
 
 MODELS: dict[str, Callable[[], torch.nn.Module]] = {

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.coverage.catalogue import Case, load
-from benchmarks.coverage.overrides import config_of, inputs_of
+from benchmarks.coverage.overrides import config_of, inputs_of, small_of
 from graphmerge.shrink import shrink
 
 
@@ -25,9 +25,9 @@ def build(case: Case) -> tuple[torch.nn.Module, dict[str, Any]]:
     try:
         config_class, model_class = load(case)
         step = "config"
-        config = config_of(case, config_class)
+        config = config_of(case, config_class, model_class)
         step = "shrink"
-        small = shrink(config, lambda c: runs(case, model_class, c))
+        small = small_of(case, shrink(config, lambda c: runs(case, model_class, small_of(case, c))))
     except Exception as error:
         raise NotConstructible(f"{step}: {type(error).__name__}: {_short(error)}") from error
     torch.manual_seed(0)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import transformers
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto
@@ -46,21 +47,34 @@ def _head(mapping: str) -> str:
 def _class_of(model_type: str) -> str:
     """The model that a config without an entry in any auto mapping belongs to; empty if there is none."""
     config = CONFIG_MAPPING[model_type]
-    module = inspect.getmodule(config)
-    assert module is not None
-    place = module.__name__.replace("configuration_", "modeling_")
     try:
-        models: Any = __import__(place, fromlist=["*"])
+        models = _modeling(config)
     except ImportError:
         return ""
-    classes = [
-        c
-        for _, c in inspect.getmembers(models, inspect.isclass)
-        if issubclass(c, transformers.PreTrainedModel)
-        and getattr(c, "config_class", None) is config
-        and not c.__name__.endswith("PreTrainedModel")
+    classes = [c for _, c in inspect.getmembers(models, inspect.isclass) if issubclass(c, torch.nn.Module)]
+    own = [
+        c for c in classes if getattr(c, "config_class", None) is config and not c.__name__.endswith("PreTrainedModel")
     ]
-    return min(classes, key=lambda c: len(c.__name__)).__name__ if classes else ""
+    taking = [c for c in classes if c.__module__ == models.__name__ and _takes(c, config)]
+    if own:
+        return min(own, key=lambda c: len(c.__name__)).__name__
+    stem = config.__name__.removesuffix("Config")
+    named = [c for c in taking if c.__name__.startswith(stem)]  # SamPromptEncoderConfig: SamPromptEncoder
+    return min(named or taking, key=lambda c: len(c.__name__)).__name__ if taking else ""
+
+
+def _modeling(config: type) -> Any:
+    """The module with the models of a config; raises ImportError where there is none."""
+    module = inspect.getmodule(config)
+    assert module is not None
+    return __import__(module.__name__.replace("configuration_", "modeling_"), fromlist=["*"])
+
+
+def _takes(module: type, config: type) -> bool:
+    """Is a module made from this config alone?"""
+    each = list(inspect.signature(module.__init__).parameters.values())[1:]
+    alone = all(p.default is not p.empty for p in each[1:])
+    return bool(each) and alone and each[0].annotation in (config, config.__name__)
 
 
 def load(case: Case) -> tuple[type, type]:
@@ -71,8 +85,6 @@ def load(case: Case) -> tuple[type, type]:
     """
     config = CONFIG_MAPPING[case.model_type]
     if case.heads == ("part",):
-        module = inspect.getmodule(config)
-        assert module is not None
-        place = module.__name__.replace("configuration_", "modeling_")
-        return config, getattr(__import__(place, fromlist=["*"]), case.model_class)
-    return config, getattr(transformers, case.model_class)
+        return config, getattr(_modeling(config), case.model_class)
+    found = getattr(transformers, case.model_class, None)
+    return config, found or getattr(_modeling(config), case.model_class)

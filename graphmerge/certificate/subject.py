@@ -10,7 +10,8 @@ import torch
 
 from graphmerge.errors import TraceError
 from graphmerge.shrink import shrink
-from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs
 
 SMALL: Final = 20_000  # parameters; a model with fewer is certified as it is
 LENGTHS: Final = (2, 3, 5)  # positions to count at

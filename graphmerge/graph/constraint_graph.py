@@ -24,7 +24,8 @@ from graphmerge.graph.system import COPY, Probed, Unknown, assemble, original
 from graphmerge.graph.unread import unread_leaves
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import state_of
-from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Program
 from graphmerge.trace.sizes import trace_sizes
 

@@ -1,8 +1,7 @@
-"""Example inputs: a user's own, the same at other sequence lengths, and defaults from a model's class and config."""
+"""Example inputs: a user's own, and the same at other sequence lengths."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -118,42 +117,3 @@ def lengths(model: torch.nn.Module, inputs: Inputs) -> Iterator[int]:
     taken = {n for p in model.parameters() for n in p.shape}
     fitting = [n for n in LENGTHS if n <= max(cap, inputs.length or 0)]
     yield from sorted(fitting, key=lambda n: n in taken or n == 2)
-
-
-def default_inputs(model: torch.nn.Module) -> Inputs:
-    """Ids, pixels or features that a Hugging Face model's class and config ask for.
-
-    Raises:
-        TraceError: the model says nothing about its inputs.
-    """
-    config: Any = getattr(model, "config", None)
-    main = getattr(model, "main_input_name", None)
-    if config is None or main is None:
-        raise TraceError(f"{type(model).__name__} does not say what its inputs are; {HOW}")
-    accepted = inspect.signature(model.forward).parameters
-    found: dict[str, torch.Tensor] = {}
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    if main == "input_ids" or ("input_ids" in accepted and hasattr(config, "vision_config")):
-        found["input_ids"] = _ids(text)
-    if "pixel_values" in accepted:
-        vision = getattr(config, "vision_config", config)
-        size, channels = getattr(vision, "image_size", None), getattr(vision, "num_channels", 3)
-        if size is not None:
-            size = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
-            found["pixel_values"] = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
-    if main == "input_features" and hasattr(config, "num_mel_bins"):
-        frames = 2 * getattr(config, "max_source_positions", 50)
-        found["input_features"] = torch.rand(1, config.num_mel_bins, frames, generator=torch.Generator().manual_seed(0))
-    if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
-        found["decoder_input_ids"] = _ids(text)
-    if not found:
-        raise TraceError(f"no example inputs are known for {type(model).__name__}, which takes {main}; {HOW}")
-    return Inputs((), found)
-
-
-def _ids(config: Any) -> torch.Tensor:
-    """(1, length) ids that differ, as far as the vocabulary goes."""
-    vocabulary = getattr(config, "vocab_size", 100)
-    limits = [getattr(config, name, None) for name in LIMITS]
-    length = min([LENGTHS[0], *(n for n in limits if isinstance(n, int) and n > 1)])
-    return (torch.arange(length) * 5 + 3)[None] % vocabulary

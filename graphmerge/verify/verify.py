@@ -11,7 +11,8 @@ import torch
 
 from graphmerge.errors import NotEquivariant
 from graphmerge.symmetry import Permutations, Symmetry
-from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs
 from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
 from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn

@@ -8,7 +8,8 @@ import transformers as hf
 from torch import nn
 
 import graphmerge as gm
-from graphmerge.trace.inputs import Inputs, default_inputs, lengths
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs, lengths
 from tests.families import FAMILIES
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])
@@ -124,3 +125,65 @@ def test_defaults_of_speech_and_of_two_towers() -> None:
     shapes = {n: tuple(t.shape) for n, t in default_inputs(speech).tensors.items()}
     assert shapes == {"input_features": (1, 6, 40), "decoder_input_ids": (1, 11)}
     assert set(default_inputs(both).tensors) == {"input_ids", "pixel_values"}
+
+
+def llava(**sizes: int) -> torch.nn.Module:
+    vision = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 5,
+              "image_size": 12, "patch_size": 4}  # fmt: skip
+    text = {"vocab_size": 29, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "intermediate_size": 5, "max_position_embeddings": 40}  # fmt: skip
+    config = hf.LlavaConfig(vision_config=hf.CLIPVisionConfig(**vision | sizes), text_config=hf.LlamaConfig(**text),
+                            image_token_index=7)  # fmt: skip
+    return hf.LlavaForConditionalGeneration(config).eval()
+
+
+@pytest.mark.parametrize(("side", "patches"), [(12, 9), (8, 4)])
+def test_a_picture_stands_for_as_many_tokens_as_it_has_features(side: int, patches: int) -> None:
+    model = llava(image_size=side)
+    inputs = default_inputs(model)
+    ids = inputs.tensors["input_ids"]
+    assert int((ids == 7).sum()) == patches
+    assert ids.shape == (1, 11 + patches)
+    changed = inputs.with_tensors({"pixel_values": 1 - inputs.tensors["pixel_values"]})
+    with torch.no_grad():
+        before, after = (model(**x.kwargs).logits for x in (inputs, changed))
+    assert not torch.allclose(before, after)  # the picture is really read
+
+
+def test_patches_come_with_their_grid() -> None:
+    vision = {"embed_dim": 8, "hidden_size": 8, "depth": 1, "num_heads": 2, "patch_size": 4}
+    text = {"vocab_size": 29, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "intermediate_size": 5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 0]}}  # fmt: skip
+    config = hf.Qwen2VLConfig(vision_config=vision, text_config=text, image_token_id=5, video_token_id=6,
+                              vision_start_token_id=1, vision_end_token_id=2)  # fmt: skip
+    model = hf.Qwen2VLModel(config).eval()
+    tensors = default_inputs(model).tensors
+    assert tensors["image_grid_thw"].tolist() == [[1, 4, 4]]
+    assert tensors["pixel_values"].shape == (16, 3 * 2 * 4 * 4)
+    assert torch.equal(tensors["mm_token_type_ids"] == 1, tensors["input_ids"] == 5)
+    assert int((tensors["input_ids"] == 5).sum()) == 4
+
+
+def test_special_tokens_are_left_out_but_for_the_last() -> None:
+    config = hf.BartConfig(vocab_size=20, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+                           decoder_attention_heads=2, encoder_ffn_dim=5, decoder_ffn_dim=5)  # fmt: skip
+    ids = default_inputs(hf.BartForSequenceClassification(config)).tensors["input_ids"][0].tolist()
+    assert ids[-1] == config.eos_token_id
+    assert not {0, 1, 2} & set(ids[:-1])
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_text_for_each_choice() -> None:
+    config = hf.BertConfig(vocab_size=29, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=5)  # fmt: skip
+    assert default_inputs(hf.BertForMultipleChoice(config)).tensors["input_ids"].shape == (1, 2, 11)
+    assert default_inputs(hf.BertForSequenceClassification(config)).tensors["input_ids"].shape == (1, 11)
+
+
+def test_a_waveform_gives_a_few_steps() -> None:
+    config = hf.Wav2Vec2Config(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=5,
+                               conv_dim=[4, 4], conv_kernel=[10, 3], conv_stride=[5, 2], num_feat_extract_layers=2,
+                               num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2)  # fmt: skip
+    model = hf.Wav2Vec2Model(config).eval()
+    assert model(**default_inputs(model).kwargs).last_hidden_state.shape == (1, 3, 8)

@@ -10,7 +10,8 @@ from torch import nn
 
 from graphmerge.trace import record
 from graphmerge.trace.capture import Traced, _attempt, _recorded, _traced_fake, capture
-from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.outputs import choose_outputs
 from tests.families import FAMILIES
 from tests.modules import VARIANTS, variant

@@ -7,7 +7,8 @@ from torch import nn
 
 import graphmerge as gm
 from graphmerge.trace.capture import state_of
-from graphmerge.trace.inputs import Inputs, default_inputs
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.sizes import trace_once
 from graphmerge.verify.draw import draw_inputs, draw_weights, padded, vocabularies
 from tests.families import FAMILIES

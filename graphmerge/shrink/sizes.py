@@ -1,0 +1,167 @@
+"""Small widths, heads and counts; what one size is a multiple of in the config, it stays a multiple of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphmerge.shrink.layers import LAYERS
+from graphmerge.shrink.roles import role_of
+
+HEADS: Final = 2
+HEAD: Final = 4  # units of a head: two pairs for a rotary table
+MOST: Final = 2 * HEADS * HEAD  # units of a width, where nothing asks for more
+VOCABULARY: Final = 24
+INNER: Final = 12  # units of a feed-forward layer
+LISTED: Final = ("width", "inner width", "channels")  # roles of lists of widths
+SMALL: Final = {
+    "vocabulary": VOCABULARY,
+    "codes": 16,  # a power of two
+    "experts": 4,
+    "chosen": 2,
+    "one": 1,
+    "classes": 3,
+    "latents": 3,
+    "patch": 4,
+    "window": 2,
+    "positions": 32,
+    "buckets": 8,
+    "groups": 2,
+    "rank": 6,
+    "state": 5,
+    "mels": 8,
+    "reach": 4,
+    "rotary": HEAD,
+    "few": 2,
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of one config.
+
+    ``shared`` maps old widths to new ones, over all configs inside one; ``unit`` is what all widths in lists are
+    multiples of; ``product`` maps what a number of heads times their size is to what it becomes.
+    """
+
+    heads: dict[str, int]
+    sizes: dict[str, int]
+    wide: int
+    unit: int
+    shared: dict[int, int]
+    products: dict[int, int]
+    side: int
+
+    @classmethod
+    def of(cls, config: Any, numbers: dict[str, Any], shared: dict[int, int], wide: int, unit: int, side: int) -> Sizes:
+        """From the numbers of a config, for widths of ``wide`` units."""
+        plain = {n: v for n, v in numbers.items() if type(v) is int and v > 0}
+        heads = _heads(_role(numbers, "heads"))
+        width = next((plain[n] for n in ("hidden_size", "d_model", "n_embd", "dim") if n in plain), None)
+        sizes, products = {}, {}
+        for name in _role(numbers, "head size"):
+            many = _their_heads(name, heads)
+            total = plain[name] * plain[many] if many else None
+            if many and width and total and total % width == 0:
+                sizes[name] = total // width * min(width, wide) // heads[many]
+                products[total] = sizes[name] * heads[many]
+            else:
+                sizes[name] = min(plain[name], HEAD)
+        return cls(heads, sizes, wide, unit, shared, products, side)
+
+    def small(self, name: str, value: Any) -> int | list[int] | None:
+        """The small value; None where it stays."""
+        role = role_of(name)
+        if isinstance(value, (list, tuple)):
+            return self._list([*value], role)
+        if role == "heads":
+            return self.heads.get(name)
+        if role == "head size":
+            return self.sizes.get(name)
+        if role == "image":
+            return min(value, self.side)
+        if role == "half width":
+            return self.shared.get(2 * value, self.wide) // 2
+        if role == "inner width":
+            return self.products.get(value, min(value, INNER))
+        if role == "width":
+            return self.shared.setdefault(value, self.products.get(value, self.wide)) if value > self.wide else None
+        if role in SMALL and value > 0:
+            return min(value, SMALL[role])
+        return None
+
+    def _list(self, values: list[int], role: str) -> list[int] | None:
+        """Lists of widths or heads keep their ratios; lists of layers are one of each."""
+        if role in LISTED and min(values) >= 0:
+            step = self.wide if self.wide > MOST else HEAD
+            most = 2 if self.wide > MOST else 2 * HEAD
+            return [v if v <= HEAD else min(v // self.unit, most) * step for v in values]
+        if role == "heads" and min(values) > 0:
+            return [max(1, v // min(values)) for v in values]
+        if role == "layers" and len(values) <= 6:
+            return [min(v, LAYERS) for v in values]
+        if role in ("image", "patch", "window"):
+            return [min(v, self.side if role == "image" else SMALL[role]) for v in values]
+        return None
+
+    def rotary(self, config: Any) -> Iterator[tuple[str, Any]]:
+        """Sections of a rotary table: as large a part of a head as before, or all that is rotated."""
+        for name, value in vars(config).items():
+            if not isinstance(value, dict) or "rope_type" not in value:
+                continue
+            new = self.sizes.get("head_dim", HEAD)
+            old = value.get("mrope_section")
+            if isinstance(old, (list, tuple)):
+                size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+                yield name, value | {"mrope_section": _sections(max(1, sum(old) * new // size))}
+            elif "mrope_section" in (getattr(config, "ignore_keys_at_rope_validation", None) or ()):
+                half = int(new * value.get("partial_rotary_factor", 1)) // 2
+                yield name, value | {"mrope_section": _sections(max(1, half))}
+
+
+def _sections(total: int) -> list[int]:
+    """Time gets the larger half, height and width the rest."""
+    rest = total // 2
+    return [total - rest, rest - rest // 2, rest // 2]
+
+
+def unit_of(configs: Iterable[dict[str, Any]]) -> int:
+    """What all widths in lists are multiples of, in configs that are given as their numbers."""
+    listed = [v for numbers in configs for n, v in numbers.items() if role_of(n) in LISTED and type(v) is not int]
+    return math.gcd(*(w for values in listed for w in values if w > HEAD)) or 1
+
+
+def width_of(configs: Iterable[dict[str, Any]]) -> int:
+    """Units of every width: enough for the most heads of any of the configs, given as their numbers."""
+    most = [max(_heads(_role(numbers, "heads")).values(), default=HEADS) for numbers in configs]
+    return max(most, default=HEADS) * HEAD
+
+
+def _role(numbers: dict[str, Any], role: str) -> dict[str, int]:
+    return {n: v for n, v in numbers.items() if type(v) is int and v > 0 and role_of(n) == role}
+
+
+def _their_heads(name: str, heads: dict[str, int]) -> str | None:
+    """The heads that a size of heads belongs to: those that share the longest beginning with it, no keys or values."""
+    own = [h for h in heads if "kv" not in h and "key_value" not in h]
+    return max(own, key=lambda h: (_common(h, name), h == "num_attention_heads"), default=None)
+
+
+def _common(a: str, b: str) -> int:
+    return next((k for k, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+def _heads(heads: dict[str, int]) -> dict[str, int]:
+    """Two heads; where keys and values have fewer heads than queries, four over two, or two over one."""
+    most = max(heads.values(), default=0)
+    shared = [v for n, v in heads.items() if ("kv" in n or "key_value" in n) and 0 < v < most]
+    grouped = any(v > 1 for v in shared)
+    small = {}
+    for name, value in heads.items():
+        if "kv" in name or "key_value" in name:
+            small[name] = 1 if value == 1 and most > 1 else min(HEADS, value)
+        else:
+            small[name] = min(value, 2 * HEADS if grouped else HEADS)
+    return small
