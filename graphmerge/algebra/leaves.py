@@ -17,6 +17,7 @@ import numpy as np
 from graphmerge.algebra.choices import Factors, LetterKey, aligned, axis_choice
 from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
 from graphmerge.algebra.structure import Choice, Conflict, Structures
+from graphmerge.algebra.whole import uncut
 
 
 @dataclass(slots=True)
@@ -60,9 +61,12 @@ class Leaves:
 
     @classmethod
     def of(cls, system: System) -> Leaves:
-        """Run both stages."""
-        leaves = cls(system)
-        leaves._unify_structures()
+        """Run both stages, the first again for as long as axes fall into too many parts (see `whole`)."""
+        left: System | None = system
+        while left is not None:
+            leaves, system = cls(left), left
+            leaves._unify_structures()
+            left = uncut(system, leaves.structures, leaves.letter_nodes, leaves.axis_nodes)
         for tensor in [t for t in system.tensors.values() if t.kind in ("parameter", "buffer", "constant")]:
             leaves._all_boxes(tensor)
         for number in range(len(system.equations)):
