@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from graphmerge.algebra.choices import Factors, LetterKey, aligned, axis_choice
 from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
+from graphmerge.algebra.settle import settle_unread
 from graphmerge.algebra.structure import Choice, Conflict, Structures
 from graphmerge.algebra.whole import uncut
 
@@ -62,17 +62,12 @@ class Leaves:
     @classmethod
     def of(cls, system: System) -> Leaves:
         """Run both stages, the first again for as long as axes fall into too many parts (see `whole`)."""
-        left: System | None = system
-        while left is not None:
-            leaves, system = cls(left), left
-            leaves._unify_structures()
-            left = uncut(system, leaves.structures, leaves.letter_nodes, leaves.axis_nodes)
-        for tensor in [t for t in system.tensors.values() if t.kind in ("parameter", "buffer", "constant")]:
-            leaves._all_boxes(tensor)
-        for number in range(len(system.equations)):
-            leaves._tie(number)
-        leaves._pin_constants()
-        leaves._settle_unread()
+        leaves = cls(system)
+        leaves._unify_structures()
+        fewer = uncut(system, leaves.structures, leaves.letter_nodes, leaves.axis_nodes)
+        if fewer is not None:
+            return cls.of(fewer)
+        leaves._divide()
         return leaves
 
     # -- stage 1 -----------------------------------------------------------------------------------------------------
@@ -116,6 +111,14 @@ class Leaves:
         return self.structures.product(parts)
 
     # -- stage 2 -----------------------------------------------------------------------------------------------------
+
+    def _divide(self) -> None:
+        for tensor in [t for t in self.system.tensors.values() if t.kind in ("parameter", "buffer", "constant")]:
+            self._all_boxes(tensor)
+        for number in range(len(self.system.equations)):
+            self._tie(number)
+        self._pin_constants()
+        settle_unread(self)
 
     def axis_choices(self, tensor: str) -> list[tuple[Choice, ...]]:
         return [self.structures.choices(n) for n in self.axis_nodes[tensor]]
@@ -269,36 +272,3 @@ class Leaves:
             value = self.values(box)
             for dim in [d for d in range(value.ndim) if array_varies(value, d)]:
                 self.pins.setdefault(box.first + dim, (f"constant {tensor.name} varies along it", None))
-
-    def _settle_unread(self) -> None:
-        """Units that no op reads stay put; the other axes of such a box move with a box that differs in one axis."""
-        by_tensor: dict[str, list[Box]] = {}
-        for box in self.boxes:
-            if self.system.tensors[box.tensor].kind in ("parameter", "buffer"):
-                by_tensor.setdefault(box.tensor, []).append(box)
-        for boxes in by_tensor.values():
-            known = deque(b for b in boxes if b.touched)
-            unread = [b for b in boxes if not b.touched]
-            while known:
-                near = known.popleft()
-                for box in [b for b in unread if sum(x != y for x, y in zip(b.choices, near.choices)) == 1]:
-                    self._follow(box, near)
-                    unread.remove(box)
-                    known.append(box)
-            for box in unread:
-                for occurrence in range(box.first, box.first + len(box.sizes)):
-                    self.pins.setdefault(occurrence, ("unread: no op reads this part", None))
-
-    def _follow(self, box: Box, near: Box) -> None:
-        odd = next(a for a, (x, y) in enumerate(zip(box.choices, near.choices)) if x != y)
-        there = {(a, k): near.first + d for d, (a, k) in enumerate(_numbered(near.axes))}
-        for dim, (axis, k) in enumerate(_numbered(box.axes)):
-            if axis == odd:
-                self.pins.setdefault(box.first + dim, ("unread: no op reads this part", None))
-            else:
-                self.union(box.first + dim, there[axis, k])
-
-
-def _numbered(axes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(axis, which factor of it) for each occurrence of a box."""
-    return [(axis, axes[:dim].count(axis)) for dim, axis in enumerate(axes)]

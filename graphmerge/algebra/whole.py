@@ -27,7 +27,9 @@ def uncut(system: System, structures: Structures, letters: list[dict[str, int]],
 
     Args:
         system: tensors and equations.
-        structures: the outcome of stage 1, with the node of every letter (``letters``, by equation) and axis (``axes``).
+        structures: the outcome of stage 1.
+        letters: the node of every letter, by equation.
+        axes: the node of every axis of every tensor.
     """
     given_up = {root for eq in letters for root in _shattering(structures, eq)}
     if not given_up:
@@ -55,7 +57,7 @@ def _shattering(structures: Structures, nodes: dict[str, int]) -> Iterator[int]:
     if total <= MANY:
         return
     most = max(counts.values())
-    yield from (structures.find(node) for node, n in counts.items() if FEW < n and 2 * n >= most)
+    yield from (structures.find(node) for node, n in counts.items() if n > FEW and 2 * n >= most)
 
 
 def _roots(structures: Structures, axis: int, expr: AxisExpr, letters: dict[str, int]) -> Iterator[int]:
