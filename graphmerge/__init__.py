@@ -16,13 +16,16 @@ from graphmerge.evaluate import Curve, Evaluation, barrier, evaluate
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.match import Match, match
 from graphmerge.merge import merge
+from graphmerge.rules import Call
+from graphmerge.rules.custom import rule
 from graphmerge.spec import load_spec
 from graphmerge.symmetry import Axis, Group, Permutations, Pin, Symmetry
-from graphmerge.verify import Verification, verify
+from graphmerge.verify import RuleCheck, Verification, check_rule, verify
 
 __all__ = [
     "ArchitectureMismatch",
     "Axis",
+    "Call",
     "Certificate",
     "ConstraintGraph",
     "Curve",
@@ -34,6 +37,7 @@ __all__ = [
     "NotEquivariant",
     "Permutations",
     "Pin",
+    "RuleCheck",
     "SpecError",
     "Symmetry",
     "TraceError",
@@ -41,10 +45,12 @@ __all__ = [
     "Verification",
     "barrier",
     "certify",
+    "check_rule",
     "evaluate",
     "load_spec",
     "match",
     "merge",
+    "rule",
     "trace",
     "verify",
 ]

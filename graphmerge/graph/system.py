@@ -30,17 +30,18 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Probed:
-    """A call without a rule whose equation was found by running its op."""
+    """A call that no rule describes (``why``) whose equation was found by running its op."""
 
     op: str
     node: str
     module: str
     source: str
     equation: str
+    why: str
 
     def __str__(self) -> str:
         return (
-            f"{self.op} has no rule; running it gave {self.equation}, at {self.source or 'an unknown line'} "
+            f"{self.why}; running it gave {self.equation}, at {self.source or 'an unknown line'} "
             f"in {self.module or 'the model'} (node {self.node})"
         )
 
@@ -87,9 +88,9 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
             if strict:
                 found = Unknown(node.op, node.name, node.module, node.source, derived.unknown)
                 raise UnknownOp(f"{found}; register a rule for it, or trace with strict=False to pin what it touches")
-            derived = infer(node, constants, derived.unknown, labels)
+            why, derived = derived.unknown, infer(node, constants, derived.unknown, labels)
             if not prefix:
-                _report(result, node, derived)
+                _report(result, node, derived, why)
         for name, rows in new_rows(derived.equations):
             labels[name] = rows.shape[-1]
             names[rows.name] = prefix + rows.name
@@ -101,13 +102,13 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     result.notes += [n for n in program.notes if n not in result.notes]
 
 
-def _report(result: Assembled, node: Node, derived: Derived) -> None:
+def _report(result: Assembled, node: Node, derived: Derived, why: str) -> None:
     """What became of a call without a rule; the notes name each op with each of its equations once."""
     place = (node.op, node.name, node.module, node.source)
     if derived.unknown is not None:
         result.unknown.append(Unknown(*place, derived.unknown))
         return
-    found = Probed(*place, "; ".join(map(str, derived.equations)))
+    found = Probed(*place, "; ".join(map(str, derived.equations)), why)
     if all((p.op, p.equation) != (found.op, found.equation) for p in result.probed):
         result.notes.append(str(found))
     result.probed.append(found)

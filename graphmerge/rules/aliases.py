@@ -36,7 +36,8 @@ ALIASES: Final = {
 
 
 def plain_name(op: str) -> str:
-    """``aten.mul_.Tensor`` and ``aten.multiply.Tensor`` are ``mul``."""
-    name = op.split(".")[1]
+    """``aten.mul_.Tensor`` and ``aten.multiply.Tensor`` are ``mul``; other libraries mean what they like by a name."""
+    namespace, _, rest = op.partition(".")
+    name = rest.partition(".")[0]
     name = name.removesuffix("_") if not name.startswith("__") else name
-    return ALIASES.get(name, name)
+    return ALIASES.get(name, name) if namespace == "aten" else name

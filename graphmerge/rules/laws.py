@@ -51,7 +51,9 @@ _ADDED |= dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), 0)
 
 
 def law_of(node: Node, kind: str) -> str:
-    """The law of one call."""
+    """The law of one call; nothing is taken for granted of ops of other libraries, whatever their names."""
+    if not node.op.startswith("aten."):
+        return "pointwise"
     name = plain_name(node.op)
     second = node.args[1] if len(node.args) > 1 else None
     if name == "pow":
@@ -83,4 +85,4 @@ def _is_irregular(node: Node, name: str) -> bool:
 
 def added_term(node: Node) -> int | None:
     """Position of the term that a product is added to, its bias."""
-    return _ADDED.get(plain_name(node.op))
+    return _ADDED.get(plain_name(node.op)) if node.op.startswith("aten.") else None

@@ -114,8 +114,10 @@ def op_key(op: str) -> str:
     return full if full in _RULES else f"{namespace}.{base}"
 
 
-def rule(*ops: str, kind: str) -> Callable[[Rule], Rule]:
+def rule(*ops: str, kind: str, replace: bool = False) -> Callable[[Rule], Rule]:
     """Register a rule under op names, ``aten.linear`` (all overloads) or ``aten.view.dtype`` (one).
+
+    With ``replace``, in the place of those that they have.
 
     Raises:
         ValueError: an op that has a rule already.
@@ -123,7 +125,7 @@ def rule(*ops: str, kind: str) -> Callable[[Rule], Rule]:
 
     def register(function: Rule) -> Rule:
         for op in ops:
-            if op in _RULES:
+            if op in _RULES and not replace:
                 raise ValueError(f"op {op} has a rule already: {_RULES[op][0].__name__}")
             _RULES[op] = (function, kind)
         return function

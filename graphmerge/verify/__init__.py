@@ -1,6 +1,7 @@
 """Verification: random elements of a Symmetry leave every output unchanged, and the check can fail."""
 
 from graphmerge.verify.kinds import KindCheck
+from graphmerge.verify.rules import RuleCheck, check_rule
 from graphmerge.verify.verify import Verification, verify
 
-__all__ = ["KindCheck", "Verification", "verify"]
+__all__ = ["KindCheck", "RuleCheck", "Verification", "check_rule", "verify"]
