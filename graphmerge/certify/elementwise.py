@@ -47,7 +47,9 @@ def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
 
 
 def _apply(nodes: Nodes, op: Hashable, row: Row, ordered: bool) -> int:
-    """One node; whether a label is a certain unit, the label knows already."""
+    """One node; whether a label is a certain unit, the label knows already, and what is multiplied by 0 is 0."""
+    if op == "mul":
+        return nodes.times(*row)
     if op == "eq":
         for label, unit in (row, row[::-1]):
             if label in nodes.choices and unit in nodes.values:

@@ -96,3 +96,22 @@ def adaptive_average(func: Any, x: Scalars, size: Sequence[int]) -> torch.Tensor
     rows, columns = ([(i * n // k, -(-(i + 1) * n // k)) for i in range(k)] for n, k in zip(x.shape[-2:], size))
     means = [x[..., top:bottom, left:right].mean((-2, -1)) for top, bottom in rows for left, right in columns]
     return torch.stack(means, -1).unflatten(-1, size)
+
+
+@unrolls(["linalg_solve_triangular"])
+def solve(
+    func: Any, matrix: Any, right: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> torch.Tensor:
+    """``x`` in ``matrix x = right`` (``x matrix = right`` if not ``left``), one row after the other."""
+    if not left:
+        return solve(func, matrix.mT, right.mT, upper=not upper, unitriangular=unitriangular).mT
+    size = matrix.shape[-1]
+    rows: dict[int, torch.Tensor] = {}
+    for i in reversed(range(size)) if upper else range(size):
+        row = right[..., i, :]
+        if rows:
+            known = torch.stack([rows[j] for j in sorted(rows)], -2)  # (..., rows, columns)
+            factors = matrix[..., i, min(rows) : max(rows) + 1]
+            row = row - (factors[..., None] * known).sum(-2)
+        rows[i] = row if unitriangular else row / matrix[..., i, i, None]
+    return torch.stack([rows[i] for i in range(size)], -2)

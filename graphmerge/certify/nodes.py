@@ -98,9 +98,11 @@ class Nodes:
         return self.apply(op, children, ordered=False)
 
     def times(self, left: int, right: int) -> int:
-        """The product of two nodes."""
+        """The product of two nodes; times 0 it is 0."""
         if left in self.values and right in self.values:
             return self.constant(self.values[left] * self.values[right])
+        if 0 in (self.values.get(left), self.values.get(right)):
+            return self.constant(0)
         return self.apply("mul", (left, right), ordered=False)
 
     def constants(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -177,13 +177,15 @@ def _plain(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _chosen(returned: Any, names: tuple[str, ...] | None) -> list[torch.Tensor]:
-    """The tensors under these names (``a.0`` is the first of a); where none are given, or nothing has a name, all."""
+    """The tensors under these names (``a`` is all of a, ``a.0`` its first); without names, all."""
     flat = dict(_named("", returned))
-    if names is None or not (isinstance(returned, Mapping) or set(names) <= set(flat)):
+    under = {name: [full for full in flat if full == name or full.startswith(f"{name}.")] for name in names or ()}
+    missing = [name for name, found in under.items() if not found]
+    if names is None or (missing and not isinstance(returned, Mapping)):
         return list(flat.values())
-    if missing := [name for name in names if name not in flat]:
+    if missing:
         raise CertifyError(f"no output {missing[0]!r}; the model returns {', '.join(flat)}")
-    return [flat[name] for name in names]
+    return [flat[full] for found in under.values() for full in found]
 
 
 def _named(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:

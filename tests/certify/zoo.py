@@ -76,6 +76,13 @@ def _accumulate(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     return torch.cat([one, two, three, four, five, h.cumprod(-1)], -1)
 
 
+def _solve(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    matrix, right = up(x[:1]).reshape(3, 3) + 2 * torch.eye(3), up(x[1:]).reshape(3, 3)[:, :2]
+    lower = torch.linalg.solve_triangular(matrix.tril(), right, upper=False)
+    upper = torch.linalg.solve_triangular(matrix.triu(), right.mT, upper=True, left=False, unitriangular=True)
+    return torch.cat([lower, upper.mT], -1)
+
+
 def _waves(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     h = up(x)
     spectrum = torch.fft.rfft(h, norm="ortho")
@@ -129,6 +136,7 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     "pooling": lambda: (nn.Sequential(nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d((2, 1))), torch.rand(IMAGE)),
     "routing": lambda: (Call(_route, router=nn.Linear(3, 4), up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "triangular systems": lambda: (Call(_solve, up=nn.Linear(3, 9)), torch.rand(ROWS)),
     "waves": lambda: (Call(_waves, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "resizing": lambda: (Call(_resize, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
     "windows": lambda: (Call(_pool, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
