@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import torch
 
+from graphmerge.certify.labels import label
 from graphmerge.certify.nodes import Nodes
 from graphmerge.certify.scalars import Scalars, ids_of, like, nodes_of, tensor_of, unrolls
 
@@ -100,13 +101,13 @@ def _turned(kernel: torch.Tensor, groups: int) -> torch.Tensor:
 
 @unrolls(REDUCTIONS)
 def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """One node for all that a result is reduced from; where an extreme is, depends on their order."""
+    """One node for all that a result is reduced from; where an extreme is, is a label."""
     result = like(func, source, *([] if dim is None else [dim]), *args, **kwargs)
     nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
     ids = [nodes.reduce(REDUCTIONS[name], line) for line in lines]
     if isinstance(result, torch.Tensor):
         return tensor_of(nodes, ids, result)
-    where = [nodes.apply(("place", name), line) for line in lines]
+    where = [label(nodes, line, value, ("ranked", 0, name == "max")) for line, value in zip(lines, ids)]
     return tensor_of(nodes, ids, result[0]), tensor_of(nodes, where, result[1])
 
 

@@ -40,13 +40,18 @@ def _ranked(nodes: Nodes, line: Sequence[int], rank: int, largest: bool) -> tupl
     """The node at one place of the sorted line, and its label."""
     op = ("ranked", rank, largest)
     value = nodes.apply(op, line, ordered=False)
+    return value, label(nodes, line, value, op)
+
+
+def label(nodes: Nodes, line: Sequence[int], value: int, op: tuple[str, int, bool]) -> int:
+    """The label of the unit that has the value; ``op`` is ``("ranked", place, largest first)``."""
     if len(set(line)) == len(line):
         chosen = [nodes.apply("eq", (node, value), ordered=False) for node in line]
     else:
         chosen = [nodes.apply(("is", *op, unit), line) for unit in range(len(line))]
-    label = nodes.apply("which", chosen)
-    nodes.choices[label] = Choice(tuple(chosen), (int(largest), *sorted(line)))
-    return value, label
+    made = nodes.apply("which", chosen)
+    nodes.choices[made] = Choice(tuple(chosen), (int(op[2]), *sorted(line)))
+    return made
 
 
 def _sorted(source: Scalars, dim: int, ranks: int, largest: bool) -> tuple[torch.Tensor, torch.Tensor]:

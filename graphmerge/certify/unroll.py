@@ -136,7 +136,7 @@ def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]
 
 
 class _Writable(TorchDispatchMode):
-    """Fresh floating tensors are nodes from the start, so that activations can be written into them."""
+    """Fresh tensors (of numbers or truth values) are nodes from the start, so that activations can be written there."""
 
     def __init__(self, nodes: Nodes) -> None:
         super().__init__()
@@ -145,16 +145,19 @@ class _Writable(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")
-        if name in FRESH and not isinstance(made, Scalars) and made.is_floating_point():
+        if name in FRESH and not isinstance(made, Scalars) and (made.is_floating_point() or made.dtype == torch.bool):
             return Scalars(self.nodes, self.nodes.constants(made), made.dtype)
         return made
 
 
 class _Hot(TorchFunctionMode):
-    """``one_hot`` of nodes as a comparison; torch's own asks for the largest number first."""
+    """``one_hot`` of nodes as a comparison (torch's own asks for the largest number); no lists of values."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.Tensor.tolist and isinstance(args[0], Scalars):
+            known = args[0].known()
+            return movement.route("tolist") if known is None else known.tolist()
         if func is torch.nn.functional.one_hot and isinstance(args[0], Scalars):
             units = args[1] if len(args) > 1 else kwargs["num_classes"]
             return (args[0].unsqueeze(-1) == torch.arange(units)).long()

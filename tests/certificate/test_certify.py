@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from torch import nn
 
 import graphmerge as gm
@@ -172,3 +173,41 @@ def test_length_two_may_show_freedom_that_longer_inputs_do_not() -> None:
     assert found.complete is True
     assert found.length == 3
     assert found.log_order == pytest.approx(ln(3))
+
+
+def test_a_large_model_is_certified_on_a_small_copy() -> None:
+    """No weights are needed, and the certificate says what was made small."""
+    with torch.device("meta"):
+        model = transformers.BertForMaskedLM(transformers.BertConfig())
+    found = gm.certify(model)
+    assert found.complete is True, found.reason
+    assert found.shrunk["hidden_size"][0] == 768
+    assert found.shrunk["hidden_size"][1] < 32
+    assert "num_attention_heads" in found.shrunk
+    assert found.log_order == found.symmetry.log_order() < 1000
+    assert model.config.hidden_size == 768
+
+
+def test_inputs_of_a_large_model_are_made_to_fit_the_copy() -> None:
+    with torch.device("meta"):
+        model = transformers.BertForMaskedLM(transformers.BertConfig())
+    ids = torch.tensor([[101, 7592, 2088, 999, 102]])
+    found = gm.certify(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    assert found.complete is True, found.reason
+
+
+def test_routed_experts_are_counted() -> None:
+    """Stacked experts behind a top-k: whether or not the derivation lets them trade places, there is a count."""
+    small = transformers.MixtralConfig(
+        vocab_size=5, hidden_size=4, intermediate_size=3, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, num_local_experts=3, num_experts_per_tok=2, max_position_embeddings=16, pad_token_id=0,
+    )  # fmt: skip
+    found = gm.certify(transformers.MixtralForCausalLM(small).eval())
+    assert found.sound
+    # residual; v in the one key-value head, over which two query heads; experts, each with its hidden units
+    assert found.counted == pytest.approx(ln(4, 2, 2, 3) + 3 * ln(3))
+    if not found.complete:
+        assert {freedom.tensor.rpartition("mlp.")[2] for freedom in found.missed} == {
+            "experts.gate_up_proj", "experts.down_proj", "gate.weight",
+        }  # fmt: skip
+        assert all((freedom.axis, len(freedom.units)) == (0, 3) for freedom in found.missed)

@@ -61,7 +61,7 @@ def _route(x: torch.Tensor, router: nn.Module, up: nn.Module) -> torch.Tensor:
     kept = scores.masked_fill(~mask.bool(), 0.0)
     order = scores.sort(descending=True)
     looked = up.weight[which[:, 0]] + functional.embedding(scores.argmax(-1), up.weight)
-    first = scores.max(-1, keepdim=True).values + order.indices[:, :1]
+    first = scores.max(-1, keepdim=True).values + order.indices[:, :1] + scores.gather(1, scores.min(-1, True).indices)
     return torch.cat([best, mask, dense, hot.sum(1).T, told, kept, order.values, looked, first], -1)
 
 
