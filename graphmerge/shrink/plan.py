@@ -9,7 +9,7 @@ from typing import Any
 
 from graphmerge.shrink.layers import layer_changes
 from graphmerge.shrink.roles import role_of
-from graphmerge.shrink.sizes import Sizes, unit_of, width_of
+from graphmerge.shrink.sizes import Lists, Sizes, width_of
 
 Path = tuple[str, ...]
 
@@ -50,13 +50,13 @@ def plan(config: Any, side: int = 16, least: int = 1) -> Plan:
     """
     changes: list[Change] = []
     shared: dict[int, int] = {}
-    unit = unit_of(numbers_of(part) for _, part in parts(config))
+    lists = Lists.of(numbers_of(part) for _, part in parts(config))
     wide = max(least, width_of(numbers_of(part) for _, part in parts(config)))
     for path, part in parts(config):
         numbers = numbers_of(part)
         for name, value in layer_changes(part):
             changes.append(Change(path, name, "layers", value))
-        sizes = Sizes.of(part, numbers, shared, wide, unit, side)
+        sizes = Sizes.of(part, numbers, shared, wide, lists, side)
         for name, value in numbers.items():
             new = sizes.small(name, value)
             if new is not None and new != value:

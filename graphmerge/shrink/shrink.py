@@ -12,7 +12,7 @@ from typing import Any, Final
 from graphmerge.shrink.plan import Plan, plan
 
 SIDES: Final = (16, 32, 64)  # pixels a side of a picture, tried in this order
-WIDER: Final = (24, 32)  # units of widths that more numbers divide
+WIDER: Final = ((64, 24), (64, 32), (128, 32))  # and units of widths that more numbers divide
 # What is tried without, in this order, where the whole plan fails.
 STAGES: Final = (
     "groups",
@@ -63,8 +63,8 @@ def _attempts(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:
     sides = [s for k, s in enumerate(SIDES) if k == 0 or plans[s] != plans[SIDES[k - 1]]]
     for side in sides:
         yield plans[side], frozenset()
-    for least in WIDER:
-        yield plan(config, sides[-1], least), frozenset()
+    for side, least in WIDER:
+        yield plan(config, side, least), frozenset()
     for side in {sides[0]: None, sides[-1]: None}:
         changes = plans[side].changes
         roles = [r for r in STAGES if any(c.role == r for c in changes)]

@@ -43,7 +43,8 @@ class Sizes:
     """The sizes of one config.
 
     ``shared`` maps old widths to new ones, over all configs inside one; ``unit`` is what all widths in lists are
-    multiples of; ``product`` maps what a number of heads times their size is to what it becomes.
+    multiples of; ``products`` maps what a number of heads times their size is to what it becomes; ``plain`` and
+    ``listed`` are the widths that are written alone and in lists.
     """
 
     heads: dict[str, int]
@@ -52,10 +53,14 @@ class Sizes:
     unit: int
     shared: dict[int, int]
     products: dict[int, int]
+    plain: frozenset[int]
+    listed: frozenset[int]
     side: int
 
     @classmethod
-    def of(cls, config: Any, numbers: dict[str, Any], shared: dict[int, int], wide: int, unit: int, side: int) -> Sizes:
+    def of(
+        cls, config: Any, numbers: dict[str, Any], shared: dict[int, int], wide: int, lists: Lists, side: int
+    ) -> Sizes:
         """From the numbers of a config, for widths of ``wide`` units."""
         plain = {n: v for n, v in numbers.items() if type(v) is int and v > 0}
         heads = _heads(_role(numbers, "heads"))
@@ -66,10 +71,11 @@ class Sizes:
             total = plain[name] * plain[many] if many else None
             if many and width and total and total % width == 0:
                 sizes[name] = total // width * min(width, wide) // heads[many]
-                products[total] = sizes[name] * heads[many]
             else:
                 sizes[name] = min(plain[name], HEAD)
-        return cls(heads, sizes, wide, unit, shared, products, side)
+            if many and total:
+                products[total] = sizes[name] * heads[many]
+        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, lists.listed, side)
 
     def small(self, name: str, value: Any) -> int | list[int] | None:
         """The small value; None where it stays."""
@@ -85,7 +91,7 @@ class Sizes:
         if role == "half width":
             return self.shared.get(2 * value, self.wide) // 2
         if role == "inner width":
-            return self.products.get(value, min(value, INNER))
+            return self._listed(value) if value in self.listed else self.products.get(value, min(value, INNER))
         if role == "width":
             return self.shared.setdefault(value, self.products.get(value, self.wide)) if value > self.wide else None
         if role in SMALL and value > 0:
@@ -95,9 +101,9 @@ class Sizes:
     def _list(self, values: list[int], role: str) -> list[int] | None:
         """Lists of widths or heads keep their ratios; lists of layers are one of each."""
         if role in LISTED and min(values) >= 0:
-            step = self.wide if self.wide > MOST else HEAD
-            most = 2 if self.wide > MOST else 2 * HEAD
-            return [v if v <= HEAD else min(v // self.unit, most) * step for v in values]
+            return [self._listed(v) for v in values]
+        if role == "heads" and len(set(values)) == 1:
+            return [max(self.heads.values(), default=HEADS)] * len(values)
         if role == "heads" and min(values) > 0:
             return [max(1, v // min(values)) for v in values]
         if role == "layers" and len(values) <= 6:
@@ -105,6 +111,15 @@ class Sizes:
         if role in ("image", "patch", "window"):
             return [min(v, self.side if role == "image" else SMALL[role]) for v in values]
         return None
+
+    def _listed(self, value: int) -> int:
+        """A width of a list: the width of all where it is written alone too, else as many units as it was."""
+        if value <= HEAD:
+            return value
+        if value in self.plain:
+            return min(value, self.wide)
+        step, most = (self.wide, 2) if self.wide > MOST else (HEAD, 2 * HEAD)
+        return min(value // self.unit, most) * step
 
     def rotary(self, config: Any) -> Iterator[tuple[str, Any]]:
         """Sections of a rotary table: as large a part of a head as before, or all that is rotated."""
@@ -127,10 +142,24 @@ def _sections(total: int) -> list[int]:
     return [total - rest, rest - rest // 2, rest // 2]
 
 
-def unit_of(configs: Iterable[dict[str, Any]]) -> int:
-    """What all widths in lists are multiples of, in configs that are given as their numbers."""
-    listed = [v for numbers in configs for n, v in numbers.items() if role_of(n) in LISTED and type(v) is not int]
-    return math.gcd(*(w for values in listed for w in values if w > HEAD)) or 1
+@dataclass(frozen=True)
+class Lists:
+    """Widths in lists, over all configs inside one: what they are multiples of, and the widths written alone."""
+
+    unit: int
+    plain: frozenset[int]
+    listed: frozenset[int]
+
+    @classmethod
+    def of(cls, configs: Iterable[dict[str, Any]]) -> Lists:
+        """From configs that are given as their numbers."""
+        plain, listed = set(), set()
+        for name, value in (item for numbers in configs for item in numbers.items()):
+            if type(value) is not int and role_of(name) in LISTED:
+                listed |= {v for v in value if v > HEAD}
+            elif type(value) is int and role_of(name) == "width":
+                plain.add(value)
+        return cls(math.gcd(*listed) or 1, frozenset(plain), frozenset(listed))
 
 
 def width_of(configs: Iterable[dict[str, Any]]) -> int:
@@ -144,13 +173,10 @@ def _role(numbers: dict[str, Any], role: str) -> dict[str, int]:
 
 
 def _their_heads(name: str, heads: dict[str, int]) -> str | None:
-    """The heads that a size of heads belongs to: those that share the longest beginning with it, no keys or values."""
+    """The heads that a size of heads belongs to: those whose name shares most words with it, no keys or values."""
+    words = set(name.split("_"))
     own = [h for h in heads if "kv" not in h and "key_value" not in h]
-    return max(own, key=lambda h: (_common(h, name), h == "num_attention_heads"), default=None)
-
-
-def _common(a: str, b: str) -> int:
-    return next((k for k, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    return max(own, key=lambda h: (len(words & set(h.split("_"))), h == "num_attention_heads"), default=None)
 
 
 def _heads(heads: dict[str, int]) -> dict[str, int]:

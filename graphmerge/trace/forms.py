@@ -72,7 +72,11 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))[None]
     forms: list[Form] = []
     if grid := asked.wants("image_grid_thw", "grid_thw"):
-        forms.append({name: flat, grid: torch.tensor([[1, rows, columns]])})
+        where = torch.tensor([[1, rows, columns]])
+        forms.append({name: flat, grid: where})
+        if steps == 1:
+            square = flat.reshape(-1, channels, patch, patch)
+            forms += [{name: square, grid: where}, {name: square[None], grid: where}]
     if grid := asked.wants("image_grid_hw", "grid_hw"):
         forms.append({name: flat, grid: torch.tensor([[rows, columns]])})
     if grid := asked.wants("image_position_ids", "pixel_position_ids"):
