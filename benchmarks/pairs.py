@@ -2,8 +2,8 @@
 
     python -m benchmarks.pairs DIRECTORY
 
-The directory holds ``checkpoints/ARCH-mini-seed{1,2}`` and ``data/{calibration,validation}.npy`` (uint16 token ids).
-The protocol: 24 calibration and 8 validation batches of 32 windows of 64 tokens drawn with seed 0, 11 points.
+The directory holds ``checkpoints/ARCH-mini-seed{1,2}`` and ``data/{calibration,validation}.npy`` (uint16 token ids)
+and ``data/tokenizer``. The protocol: 24 calibration and 8 validation batches of 32 windows of 64 tokens drawn with seed 0, 11 points.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     for name in PAIRS:
         a, b = (load_model(root / "checkpoints" / f"{name}-mini-seed{seed}") for seed in (1, 2))
-        calibration = load_data(root / "data" / "calibration.npy", a, Sampling(count=24))
-        validation = load_data(root / "data" / "validation.npy", a, Sampling(count=8))
+        tokenizer = root / "data" / "tokenizer"
+        calibration = load_data(root / "data" / "calibration.npy", a, Sampling(count=24, tokenizer=tokenizer))
+        validation = load_data(root / "data" / "validation.npy", a, Sampling(count=8, tokenizer=tokenizer))
         symmetry = gm.trace(a.model).symmetry()
         vanilla = gm.barrier(a.model, b.model, validation, points=POINTS)
         print(f"{name}: vanilla barrier {vanilla.barrier:.3f} ({vanilla.seconds:.0f} s)")

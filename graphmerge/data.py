@@ -13,7 +13,7 @@ import torch
 from transformers import AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from graphmerge.checkpoint import Loaded, call_function, find_function, is_factory
+from graphmerge.checkpoint import Loaded, call_function, find_function, is_factory, tokenizer_identity
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import listed_once
 from graphmerge.evaluate.loss import Loss
@@ -25,12 +25,16 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw batches: ``count`` batches of ``size`` rows of ``length`` tokens."""
+    """How to draw batches: ``count`` batches of ``size`` rows of ``length`` tokens.
+
+    ``tokenizer`` is the directory of the tokenizer that reads them; None is the checkpoint's own.
+    """
 
     count: int = 8
     size: int = 32
     length: int = 64
     seed: int = 0
+    tokenizer: Path | None = None
 
     def check(self) -> None:
         """Raises:
@@ -62,7 +66,7 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
         case ".npy":
             return list(windows(_read_ids(path), model, sampling))
         case ".txt" | ".md":
-            ids = _tokenizer(model)(_read_text(path), add_special_tokens=False)["input_ids"]
+            ids = _tokenizer(model, sampling)(_read_text(path), add_special_tokens=False)["input_ids"]
             return list(windows(np.asarray(ids, dtype=np.int64), model, sampling))
         case ".jsonl":
             return list(_examples(path, model, sampling))
@@ -107,7 +111,7 @@ def windows(ids: np.ndarray, model: Loaded, sampling: Sampling) -> Iterator[dict
             f"the data holds id {ids.max()}, the model's vocabulary ends at {rows - 1}; another tokenizer?"
         )
     rng = np.random.default_rng(sampling.seed)
-    mask = _mask_id(model) if kind == "masked" else None
+    mask = _mask_id(model, sampling) if kind == "masked" else None
     for _ in range(sampling.count):
         starts = rng.integers(0, len(ids) - sampling.length, sampling.size)
         batch = np.stack([ids[i : i + sampling.length] for i in starts])  # (size, length)
@@ -141,14 +145,23 @@ def _language_task(model: Loaded) -> str:
     )
 
 
-def _tokenizer(model: Loaded) -> Any:
-    if model.directory is None or model.tokenizer is None:
-        raise InputError(f"{model.source} has no tokenizer; give token ids (.npy) or file.py:function")
-    return AutoTokenizer.from_pretrained(model.directory)
+def _tokenizer(model: Loaded, sampling: Sampling) -> Any:
+    """The tokenizer that the sampling names, else the checkpoint's own."""
+    given = sampling.tokenizer
+    if given is None:
+        if model.directory is None or model.tokenizer is None:
+            raise InputError(
+                f"{model.source} has no tokenizer, which text and masks need; name the directory of one (--tokenizer), "
+                "or give batches with file.py:function"
+            )
+        return AutoTokenizer.from_pretrained(model.directory)
+    if not given.is_dir() or tokenizer_identity(given) is None:
+        raise InputError(f"{given} is no directory that holds a tokenizer")
+    return AutoTokenizer.from_pretrained(given)
 
 
-def _mask_id(model: Loaded) -> int:
-    found = _tokenizer(model).mask_token_id
+def _mask_id(model: Loaded, sampling: Sampling) -> int:
+    found = _tokenizer(model, sampling).mask_token_id
     if found is None:
         raise InputError(f"the tokenizer of {model.source} has no mask token; give batches with file.py:function")
     return int(found)
@@ -165,7 +178,7 @@ def _examples(path: Path, model: Loaded, sampling: Sampling) -> Iterator[dict[st
             raise InputError(f'{path}:{number} is no row {{"text": ..., "label": ...}}') from None
     if not rows:
         raise InputError(f'{path} holds no rows; expected lines like {{"text": ..., "label": ...}}')
-    tokenizer = _tokenizer(model)
+    tokenizer = _tokenizer(model, sampling)
     named = getattr(getattr(model.model, "config", None), "id2label", None) or {}
     classes = {str(name): int(number) for number, name in named.items()}
     for start in range(0, min(len(rows), sampling.count * sampling.size), sampling.size):

@@ -122,3 +122,15 @@ def test_functions_of_a_file(causal, tmp_path):
     assert load_loss(None) is None
     with pytest.raises(InputError, match="has no function 'none'; it defines batches, five, loss"):
         load_loss(f"{tmp_path}/mine.py:none")
+
+
+def test_a_tokenizer_from_elsewhere(tmp_path):
+    model = load_model(saved(gpt2(), tmp_path / "bare"))
+    (tmp_path / "text.txt").write_text("w1 w2 w3 " * 9)
+    with pytest.raises(InputError, match=r"has no tokenizer, which text and masks need; .*--tokenizer"):
+        load_data(tmp_path / "text.txt", model, SMALL)
+    with pytest.raises(InputError, match="is no directory that holds a tokenizer"):
+        load_data(tmp_path / "text.txt", model, Sampling(2, 3, 5, tokenizer=tmp_path))
+    words = save_tokenizer(tmp_path / "words", [f"w{i}" for i in range(28)])
+    (one, _) = load_data(tmp_path / "text.txt", model, Sampling(2, 3, 5, tokenizer=words))
+    assert set(one["input_ids"].flatten().tolist()) == {2, 3, 4}

@@ -24,6 +24,7 @@ from graphmerge.cli.common import (
     Seed,
     Size,
     Spec,
+    Tokenizer,
     Trust,
     check_new,
     check_new_directory,
@@ -70,6 +71,7 @@ class _How:
     device: str
 
     def run(self, a: Loaded, b: Loaded) -> Match:
+        """Match the two models so."""
         needed = self.method == "activations" or self.data is not None
         batches = data_for(a, self.data, self.sampling, "matching by activations") if needed else None
         with progress(f"matching by {self.method}") as tick:
@@ -101,6 +103,7 @@ class _How:
             "size": drawn.size,
             "length": drawn.length,
             "seed": drawn.seed,
+            "tokenizer": None if drawn.tokenizer is None else str(drawn.tokenizer),
             "device": self.device,
         }
 
@@ -119,6 +122,7 @@ def match(
     size: Size = 32,
     length: Length = 64,
     seed: Seed = 0,
+    tokenizer: Tokenizer = None,
     device: Device = "auto",
     trust_remote_code: Trust = False,
     allow_different_tokenizers: AnyTokenizer = False,
@@ -128,7 +132,7 @@ def match(
     """Find the permutations that bring B closest to A."""
     check_new(out_file, force)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-    sampling = Sampling(batches, size, length, seed)
+    sampling = Sampling(batches, size, length, seed, tokenizer)
     found = _How(method, data, loss, groups, similarity, spec, sampling, device).run(first, second)
     found.permutations.save(out_file)
     if json:
@@ -177,6 +181,7 @@ def merge(
     size: Size = 32,
     length: Length = 64,
     seed: Seed = 0,
+    tokenizer: Tokenizer = None,
     device: Device = "auto",
     trust_remote_code: Trust = False,
     allow_different_tokenizers: AnyTokenizer = False,
@@ -193,7 +198,9 @@ def merge(
     if method is None:
         element, named = Permutations.load(str(permutations)), str(permutations)
     else:
-        how = _How(method, data, loss, groups, similarity, spec, Sampling(batches, size, length, seed), device)
+        how = _How(
+            method, data, loss, groups, similarity, spec, Sampling(batches, size, length, seed, tokenizer), device
+        )
         found = how.run(first, second)
         for note in found.notes:
             say(note)

@@ -35,6 +35,9 @@ Size = Annotated[int, typer.Option(min=1, help="Rows in a batch.")]
 Length = Annotated[int, typer.Option(min=2, help="Tokens in a row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn at random.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ..., or auto.")]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="Directory of the tokenizer that reads the data, if not the model's own.")
+]
 Loss = Annotated[
     str | None,
     typer.Option(help="file.py:function of (model, batch), which returns the mean loss or (sum, count)."),

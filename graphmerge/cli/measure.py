@@ -22,6 +22,7 @@ from graphmerge.cli.common import (
     ModelB,
     Seed,
     Size,
+    Tokenizer,
     Trust,
     check_new,
     data_for,
@@ -48,13 +49,14 @@ def eval_(
     size: Size = 32,
     length: Length = 64,
     seed: Seed = 0,
+    tokenizer: Tokenizer = None,
     device: Device = "auto",
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """The loss of one model."""
     loaded = load_model(model, trust_remote_code=trust_remote_code)
-    found_data = data_for(loaded, data, Sampling(batches, size, length, seed), "measuring a loss")
+    found_data = data_for(loaded, data, Sampling(batches, size, length, seed, tokenizer), "measuring a loss")
     with progress("evaluating") as tick:
         found = evaluate(loaded.model, found_data, load_loss(loss), device=device, progress=tick)
     if json:
@@ -76,6 +78,7 @@ def barrier(
     size: Size = 32,
     length: Length = 64,
     seed: Seed = 0,
+    tokenizer: Tokenizer = None,
     device: Device = "auto",
     trust_remote_code: Trust = False,
     allow_different_tokenizers: AnyTokenizer = False,
@@ -89,7 +92,7 @@ def barrier(
     if plot is not None:
         figure_format(plot)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-    found_data = data_for(first, data, Sampling(batches, size, length, seed), "measuring a barrier")
+    found_data = data_for(first, data, Sampling(batches, size, length, seed, tokenizer), "measuring a barrier")
     element = None if permutations is None else Permutations.load(permutations)
     with progress("measuring the barrier") as tick:
         curve = run_barrier(

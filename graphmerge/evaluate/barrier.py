@@ -121,6 +121,7 @@ class _Clock:
         self.progress, self.total, self.done = progress, total, 0
 
     def tick(self, _done: int, _total: int) -> None:
+        """One more batch is done."""
         self.done += 1
         if self.progress is not None:
             self.progress(self.done, self.total)

@@ -162,6 +162,7 @@ class _Halfway:
         self.ends = (self._measure(a.state) + self._measure(b.state)) / 2
 
     def barrier(self, permutations: Permutations) -> float:
+        """The loss halfway above the mean of both ends, in the unit of the loss; 0 if below."""
         return max(0.0, self._measure(interpolate(self.a.state, permutations.apply(self.b.state), 0.5)) - self.ends)
 
     def _measure(self, state: dict[str, torch.Tensor]) -> float:

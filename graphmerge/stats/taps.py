@@ -39,6 +39,7 @@ class Tap:
 
     @property
     def groups(self) -> set[str]:
+        """The groups whose units the tap reads."""
         return {slot.group for slot in self.slots}
 
     def features(self, tensor: torch.Tensor, counted: torch.Tensor | None) -> torch.Tensor:

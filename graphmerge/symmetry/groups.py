@@ -201,6 +201,7 @@ class Symmetry:
 
     @cached_property
     def by_name(self) -> Mapping[str, Group]:
+        """The groups by name, in their order."""
         return MappingProxyType({g.name: g for g in self.groups})
 
     def __getitem__(self, name: str) -> Group:

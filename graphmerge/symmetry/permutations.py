@@ -79,6 +79,7 @@ class Permutations:
 
     @property
     def is_identity(self) -> bool:
+        """Does it move nothing?"""
         return all((a == np.arange(a.shape[-1])).all() for a in self.arrays.values())
 
     def __eq__(self, other: object) -> bool:

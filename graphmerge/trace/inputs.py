@@ -50,6 +50,7 @@ class Inputs:
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
+        """The arguments that are tensors, by name."""
         return {_name(path): leaf for path, leaf in self._leaves() if isinstance(leaf, torch.Tensor)}
 
     def _leaves(self) -> list[tuple[Any, Any]]:

@@ -48,6 +48,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Does no random element, and no random map of a kind, change an output?"""
         return self.max_error <= self.tolerance and all(check.ok for check in self.kinds.values())
 
     @property
