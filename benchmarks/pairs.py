@@ -3,7 +3,8 @@
     python -m benchmarks.pairs DIRECTORY
 
 The directory holds ``checkpoints/ARCH-mini-seed{1,2}`` and ``data/{calibration,validation}.npy`` (uint16 token ids)
-and ``data/tokenizer``. The protocol: 24 calibration and 8 validation batches of 32 windows of 64 tokens drawn with seed 0, 11 points.
+and ``data/tokenizer``. The protocol: 24 calibration and 8 validation batches of 32 windows of 64 tokens drawn with
+seed 0, 11 points.
 """
 
 from __future__ import annotations
