@@ -13,12 +13,9 @@ import transformers
 import graphmerge as gm
 from benchmarks.coverage.build import NotConstructible, build
 from benchmarks.coverage.catalogue import Case
-from graphmerge.certify import count
 from graphmerge.errors import GraphMergeError
-from graphmerge.trace.inputs import Inputs
 
 EQUAL = 1e-6  # log-orders that differ by less are equal
-LENGTHS = (2, 3, 5)  # positions that are counted at: the fewest that the model takes
 
 
 @dataclass
@@ -42,6 +39,8 @@ class Row:
     error: float | None = None
     untested: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    probed: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,44 +74,17 @@ def _derive(row: Row, clock: _Clock, model: torch.nn.Module, inputs: dict[str, A
     row.groups, row.log_order = len(symmetry.groups), symmetry.log_order()
     row.nodes = len(graph.programs[0].nodes)
     row.unknown = tuple(sorted({f"{u.op}: {u.why}" for u in graph.unknown}))
-    found = gm.verify(model, symmetry, inputs)
-    clock.lap("verify")
-    row.error, row.untested = found.max_error, found.untested
-    row.status = "sound" if found.ok else "unsound"
-    if not found.ok:
-        row.why = f"{', '.join(found.culprits[:3])} change an output by {found.max_error:.1e}"
-        return
-    _count(row, clock, model, inputs, tuple(graph.programs[0].outputs))
-
-
-def _count(row: Row, clock: _Clock, model: torch.nn.Module, inputs: dict[str, Any], outputs: tuple[str, ...]) -> None:
-    names = tuple(dict.fromkeys(name.split(".")[0] for name in outputs))
-    try:
-        counted = _counted(model, inputs, names)
-    except Exception as error:
-        row.why = f"not counted: {type(error).__name__}: {_short(error)}"
-        return
-    clock.lap("count")
-    row.counted, row.swaps = counted.log_order, counted.slices_log_order
-    if abs(row.counted - row.log_order) < EQUAL:
-        row.status = "proven"
+    row.probed = tuple(sorted({p.op for p in graph.probed}))
+    found = gm.certify(model, inputs, symmetry)
+    clock.lap("certify")
+    row.error, row.untested = found.verification.max_error, found.verification.untested
+    row.counted, row.swaps = found.counted, found.slices_log_order
+    row.missed = tuple(f"{axis} ({axis.reason})" for axis in found.missed)
+    row.why = _one_line(found.reason)
+    if not found.sound or (found.counted is not None and found.counted < found.log_order - EQUAL):
+        row.status = "unsound"
     else:
-        row.why = f"freedom of {row.counted - row.log_order:.4f} was missed"
-
-
-def _counted(model: torch.nn.Module, inputs: dict[str, Any], outputs: tuple[str, ...]) -> Any:
-    whole = Inputs.of(inputs)
-    failure: Exception | None = None
-    for length in LENGTHS if whole.length is not None else (None,):
-        tried = whole if length is None else whole.resized(length)
-        try:
-            with torch.no_grad():
-                model(*tried.args, **tried.kwargs)
-        except Exception as error:
-            failure = failure or error
-            continue
-        return count(model, dict(tried.kwargs), outputs)
-    return count(model, inputs, outputs)
+        row.status = "proven" if found.complete else "sound"
 
 
 class _Clock:
@@ -126,4 +98,8 @@ class _Clock:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:400]
