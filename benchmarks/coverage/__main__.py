@@ -8,8 +8,10 @@ from pathlib import Path
 
 from benchmarks.coverage import run
 from benchmarks.coverage.catalogue import catalogue
+from benchmarks.coverage.report import report
 
 RESULTS = Path(__file__).parent / "results.jsonl"
+PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
 
 def main() -> None:
@@ -20,9 +22,13 @@ def main() -> None:
     parser.add_argument("--status", default="", help="again, those that had one of these statuses")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    parser.add_argument("--report", action="store_true", help="only write docs/coverage.md from what is known")
     given = parser.parse_args()
     done = {} if given.fresh else run.kept(given.results)
     cases = catalogue()
+    if given.report:
+        PAGE.write_text(report(list(done.values())))
+        return
     if given.only:
         cases = [c for c in cases if c.model_type in given.only.split(",")]
     if given.tenth:
@@ -41,6 +47,8 @@ def main() -> None:
         print(f"{number}/{len(cases)} {name}: {row['status']} {seconds:.1f} s {row['why'][:150]}", flush=True)
         if number % 20 == 0 or number == len(cases):
             given.results.write_text("".join(json.dumps(done[key]) + "\n" for key in sorted(done)))
+    if not given.only and not given.tenth:
+        PAGE.write_text(report(list(done.values())))
     print(f"{dict(totals)} in {time.perf_counter() - start:.0f} s")
 
 

@@ -20,6 +20,8 @@ SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_in
 SPREAD_OPS = ("expand", "expand_as", "broadcast_to")
 # they leave every entry at its place
 KEEPING_OPS = ("alias", "bitwise_not", "clone", "contiguous", "detach", "logical_not", "to", "_to_copy")
+# zero if an argument is zero
+PRODUCT_OPS = ("bmm", "einsum", "linear", "matmul", "mm", "mul")
 # only the shape of their argument counts
 SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 EMPTY_OPS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
@@ -100,7 +102,7 @@ class _Builder:
         if all(n in self.values for n in node.all_input_nodes) and not self._is_random(node):
             self._fold(node)
             return
-        if op_name(node) == "mul" and any(self._is_zero(n) for n in node.all_input_nodes):
+        if self._is_nothing(node):
             self._fold_zero(node)
             return
         if op_name(node) in SHAPE_OPS:
@@ -140,6 +142,13 @@ class _Builder:
     def _is_zero(self, node: torch.fx.Node) -> bool:
         value = self.values.get(node)
         return isinstance(value, torch.Tensor) and not value.is_meta and not bool(value.any())
+
+    def _is_nothing(self, node: torch.fx.Node) -> bool:
+        """Is it a product of which one factor is zero?"""
+        factors = node.all_input_nodes
+        if op_name(node) == "linear" and len(factors) > 2:  # its bias is left
+            return False
+        return op_name(node) in PRODUCT_OPS and any(self._is_zero(n) for n in factors)
 
     def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
         value = node.meta.get("val")

@@ -167,3 +167,18 @@ def test_rows_that_are_cut_off_are_pinned_as_unread() -> None:
     assert ("places[0] [5..8] as 4", "unread: no output depends on it") in pins
     read = [g for g in symmetry.groups if any(a.tensor == "places" and a.axis == 0 for a in g.members)]
     assert [g.size for g in read] == [5]  # their mean does not know their order
+
+
+class Muted(Net):
+    """A layer that is given nothing but zeros: no output depends on its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(6, 6, bias=False)
+
+    def middle(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.idle(torch.zeros_like(x))
+
+
+def test_what_zeros_are_multiplied_with_is_no_freedom() -> None:
+    assert order(Muted()) == pytest.approx(ln(6))
