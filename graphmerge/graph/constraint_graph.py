@@ -16,9 +16,10 @@ from graphmerge.algebra import Equation, Solution, solve
 from graphmerge.errors import GraphMergeWarning
 from graphmerge.graph.explain import explain
 from graphmerge.graph.kinds import find_kinds
-from graphmerge.graph.layout import groups_of, layout_of, pins_of
+from graphmerge.graph.layout import groups_of, layout_of, pins_of, rotary_of
 from graphmerge.graph.names import name_leaves
 from graphmerge.graph.roles import Flow
+from graphmerge.graph.rotary import RotaryLeaf, find_rotary
 from graphmerge.graph.storage import canonical_names, storage_equations
 from graphmerge.graph.system import COPY, Probed, Unknown, assemble, original
 from graphmerge.graph.unread import unread_leaves
@@ -71,7 +72,19 @@ class ConstraintGraph:
     @cached_property
     def names(self) -> dict[int, str]:
         """Name of every group, and of every pinned leaf that a group is over, by leaf."""
-        return name_leaves(self.flow, dict.fromkeys(self.keys.values()))
+        turned = {leaf.leaves[0] for leaf in self.rotary}
+        return {leaf: name for leaf, name in self.all_names.items() if leaf not in turned}
+
+    @cached_property
+    def rotary(self) -> list[RotaryLeaf]:
+        """Queries and keys that a rotary table pins, on which complex numbers may act."""
+        bases = {base for leaf in self.solution.leaves.values() if leaf.pinned is None for base in leaf.over}
+        return [leaf for leaf in find_rotary(self.flow, self.programs) if not bases & set(leaf.leaves)]
+
+    @cached_property
+    def all_names(self) -> dict[int, str]:
+        """The same, with what rotary tables leave."""
+        return name_leaves(self.flow, dict.fromkeys(self.keys.values()), [leaf.leaves[0] for leaf in self.rotary])
 
     @cached_property
     def reasons(self) -> dict[int, str]:
@@ -97,6 +110,10 @@ class ConstraintGraph:
             shapes=shapes,
             model=self.model,
             notes=self.notes,
+            rotary=tuple(
+                rotary_of(self.solution, self.keys, self.names, leaf, self.all_names[leaf.leaves[0]])
+                for leaf in self.rotary
+            ),
         )
 
     def symmetry(self) -> Symmetry:

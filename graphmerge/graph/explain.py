@@ -18,12 +18,12 @@ Step = tuple[int, int]  # the occurrence before, and the equation between
 
 def explain(graph: ConstraintGraph, name: str) -> str:
     """See `ConstraintGraph.explain`."""
-    leaves = [leaf for leaf, known in graph.names.items() if known == name]
+    leaves = [leaf for leaf, known in graph.all_names.items() if known == name]
     if leaves:
         return _explain_leaf(graph, leaves[0], name)
     tensor, axis = _axis_of(name)
     if tensor not in graph.keys:
-        raise InputError(f"nothing is called {name!r}; groups are {', '.join(sorted(graph.names.values()))}")
+        raise InputError(f"nothing is called {name!r}; groups are {', '.join(sorted(graph.all_names.values()))}")
     parts = []
     for leaf in _leaves_at(graph, graph.keys[tensor], axis):
         parts.append(_explain_leaf(graph, leaf, graph.names.get(leaf, ""), graph.keys[tensor]))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from graphmerge.algebra import Factor, Leaf, Solution, SolvedBox
 from graphmerge.graph.kinds import LeafKind
-from graphmerge.symmetry import Axis, Block, Group, Move, Part, Pin, Run, members_of
+from graphmerge.graph.rotary import RotaryLeaf, Turned
+from graphmerge.symmetry import Action, Axis, Block, Group, Move, Part, Pin, Rotary, Run, members_of
 
 
 def layout_of(
@@ -85,3 +86,51 @@ def pins_of(
         )
         for leaf, found in axes.items()
     )
+
+
+def rotary_of(
+    solution: Solution, keys: Mapping[str, str], names: Mapping[int, str], leaf: RotaryLeaf, name: str
+) -> Rotary:
+    """Where complex numbers may act on queries and keys, as blocks that are viewed by their frequency pairs."""
+    over = tuple(base for base in leaf.over if base in names)
+    blocks = {
+        key: tuple(
+            block
+            for turned in leaf.axes
+            if turned.tensor == tensor
+            for block in _rotary_blocks(solution, leaf, turned, over, name)
+        )
+        for key, tensor in keys.items()
+        if any(turned.tensor == tensor for turned in leaf.axes)
+    }
+    members = members_of(blocks)[name]
+    size = 2 * leaf.axes[0].pairs
+    return Rotary(Group(name, size, tuple(names[base] for base in over), members, "rotary"), blocks)
+
+
+def _rotary_blocks(solution: Solution, leaf: RotaryLeaf, turned: Turned, over: Sequence[int], name: str) -> list[Block]:
+    """One block where the boxes of a parameter differ in their units of the pairs only."""
+    found: dict[object, Block] = {}
+    slots = [solution.leaves[leaf.leaves[0]].over.index(base) for base in over]
+    for box in solution.boxes[turned.tensor]:
+        mine = [f for f in box.factors if f.leaf in leaf.leaves]
+        if not mine or box.offsets[turned.axis] not in turned.starts:
+            continue
+        kept = [f for f in box.factors if f.size > 1 and f not in mine]
+        runs = [run(box, axis, kept) for axis in range(len(box.offsets))]
+        heads = runs[turned.axis]
+        sizes, strides = (*heads.sizes, turned.pairs, 2), (*heads.strides, turned.stride, turned.gap)
+        runs[turned.axis] = Run(turned.start, sizes, strides)
+        ordered = [f for axis in range(len(runs)) for f in [*(f for f in kept if f.axis == axis), *_pair(axis, turned)]]
+        first = ordered.index(None)
+        chooser = next(f for f in mine if f.leaf == leaf.leaves[0])
+        places = tuple(ordered.index(chooser.over[slot]) for slot in slots)
+        move = Move(name, (first, first + 1), places, Action(turned.side))
+        block = Block(tuple(runs), (move,))
+        found.setdefault((block.runs, move.dims, move.over), block)
+    return list(found.values())
+
+
+def _pair(axis: int, turned: Turned) -> list[None]:
+    """The two factors of the pairs, which no factor of the boxes is."""
+    return [None, None] if axis == turned.axis else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphmerge.algebra import Solution
 from graphmerge.graph.roles import Flow, find_roles, layer_of
@@ -11,13 +11,17 @@ from graphmerge.graph.roles import Flow, find_roles, layer_of
 Layer = tuple[str, int]
 
 
-def name_leaves(flow: Flow, order: Iterable[str]) -> dict[int, str]:
-    """A name for every group and every pinned leaf that a group is over. ``order``: parameter names in model order."""
+def name_leaves(flow: Flow, order: Iterable[str], turned: Sequence[int] = ()) -> dict[int, str]:
+    """A name for every group, every pinned leaf that a group is over, and what a rotary table leaves (``turned``).
+
+    ``order``: parameter names in model order.
+    """
     solution = flow.solution
     wanted = [n for n, leaf in solution.leaves.items() if leaf.pinned is None and leaf.size > 1]
     wanted += [base for n in list(wanted) for base in solution.leaves[n].over]
+    wanted += turned
     members = _members(solution, order)
-    roles = find_roles(flow)
+    roles = find_roles(flow) | dict.fromkeys(turned, "rotary")
     wanted = sorted(dict.fromkeys(wanted), key=list(members).index)
     home = {leaf: _home(members[leaf]) for leaf in wanted}
     labels = _stack_labels({layer_of(t)[0] for leaf in wanted for t in members[leaf] if layer_of(t)})  # type: ignore[index]

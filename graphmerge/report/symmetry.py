@@ -25,7 +25,8 @@ _SAME = "="  # in an over's template: the number that the group itself has at th
 class GroupRow:
     """Groups of one shape, folded over layers.
 
-    ``copies`` is how many independent permutations each of them has, ``tensors`` the most tensors that one moves.
+    ``copies`` is how many independent permutations each of them has (none for what a rotary table leaves), ``tensors``
+    the most tensors that one moves.
     """
 
     pattern: str
@@ -48,21 +49,23 @@ class PinRow:
 
 
 def group_rows(symmetry: Symmetry) -> tuple[GroupRow, ...]:
-    """One row for each set of groups that differ in their layer numbers only."""
+    """One row for each set of groups that differ in their layer numbers only; what rotary tables leave comes last."""
+    turned = {r.group.name: r.group for r in symmetry.rotary}
     rows = []
-    for folded in fold({g.name: _shape(symmetry, g) for g in symmetry.groups}):
-        members = [symmetry[name] for name in folded.names]
-        rows.append(
-            GroupRow(
-                pattern=folded.pattern,
-                size=members[0].size,
-                over=tuple(_over_text(template, folded) for template in _over_templates(members[0])),
-                kind=members[0].kind,
-                groups=len(members),
-                copies=symmetry.copies(members[0].name),
-                tensors=max(len({axis.tensor for axis in g.members}) for g in members),
+    for groups in (symmetry.by_name, turned):
+        for folded in fold({g.name: _shape(symmetry, g) for g in groups.values()}):
+            members = [groups[name] for name in folded.names]
+            rows.append(
+                GroupRow(
+                    pattern=folded.pattern,
+                    size=members[0].size,
+                    over=tuple(_over_text(template, folded) for template in _over_templates(members[0])),
+                    kind=members[0].kind,
+                    groups=len(members),
+                    copies=0 if groups is turned else symmetry.copies(members[0].name),
+                    tensors=max(len({axis.tensor for axis in g.members}) for g in members),
+                )
             )
-        )
     return tuple(rows)
 
 
@@ -108,7 +111,9 @@ def _groups_table(symmetry: Symmetry) -> Table:
             row.pattern,
             numbers.count(row.size),
             ", ".join(row.over) or numbers.MISSING,
-            *(numbers.count(n) for n in (row.groups, row.copies, row.tensors)),
+            numbers.count(row.groups),
+            numbers.count(row.copies) if row.copies else numbers.MISSING,
+            numbers.count(row.tensors),
             plain(row.kind),
         ]
         for row in rows
@@ -124,7 +129,7 @@ def _groups_table(symmetry: Symmetry) -> Table:
 
 def _shape(symmetry: Symmetry, group: Group) -> Hashable:
     """What groups that are folded into one row have in common."""
-    return (symmetry.shape(group.name), group.kind, tuple(_over_templates(group)))
+    return (group.size, *(symmetry.sizes[base] for base in group.over), group.kind, tuple(_over_templates(group)))
 
 
 def _over_templates(group: Group) -> list[tuple[str, ...]]:

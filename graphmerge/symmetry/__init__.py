@@ -4,6 +4,7 @@ from graphmerge.symmetry.actions import DUAL, PRIMAL, SIDES, STILL, Action
 from graphmerge.symmetry.groups import KINDS, UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run, Symmetry
 from graphmerge.symmetry.members import axes_of, members_of
 from graphmerge.symmetry.permutations import Permutations
+from graphmerge.symmetry.rotary import Rotary
 
 __all__ = [
     "DUAL",
@@ -20,6 +21,7 @@ __all__ = [
     "Part",
     "Permutations",
     "Pin",
+    "Rotary",
     "Run",
     "Symmetry",
     "axes_of",

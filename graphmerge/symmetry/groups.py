@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graphmerge.symmetry.permutations import Permutations
+    from graphmerge.symmetry.rotary import Rotary
 
 # Size of a whole fixed axis that a hand-written spec leaves open; `Symmetry.fit` fills it in from the weights.
 UNKNOWN: Final = -1
@@ -169,7 +170,8 @@ class Symmetry:
 
     ``layout`` maps each state-dict key to its blocks, in model order; a tensor that is missing, or a unit in no block,
     does not move. Shared tensors appear under each of their keys. ``shapes`` are those of the tensors in ``layout``,
-    `UNKNOWN` where a spec leaves a whole axis open. ``places`` says where a spec file names a tensor or a group.
+    `UNKNOWN` where a spec leaves a whole axis open. ``rotary`` are the pinned axes on which complex numbers may act: no
+    permutations, and not in a spec. ``places`` says where a spec file names a tensor or a group.
     """
 
     groups: tuple[Group, ...]
@@ -178,6 +180,7 @@ class Symmetry:
     shapes: Mapping[str, tuple[int, ...]]
     model: str = ""
     notes: tuple[str, ...] = ()
+    rotary: tuple[Rotary, ...] = field(default=(), compare=False)
     trace: Any = field(default=None, compare=False, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

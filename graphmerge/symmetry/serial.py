@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from graphmerge.symmetry.actions import Action
 from graphmerge.symmetry.groups import Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+from graphmerge.symmetry.rotary import Rotary
 
 
 def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
@@ -13,21 +15,13 @@ def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
     return {
         "model": symmetry.model,
         "notes": list(symmetry.notes),
-        "groups": [
-            {
-                "name": g.name,
-                "size": g.size,
-                "over": list(g.over),
-                "kind": g.kind,
-                "members": [_axis_to_json(a) for a in g.members],
-            }
-            for g in symmetry.groups
-        ],
+        "groups": [_group_to_json(g) for g in symmetry.groups],
         "pinned": [
             {"axes": [_axis_to_json(a) for a in p.axes], "reason": p.reason, "name": p.name, "size": p.size}
             for p in symmetry.pinned
         ],
-        "layout": {key: [_block_to_json(b) for b in blocks] for key, blocks in symmetry.layout.items()},
+        "layout": _layout_to_json(symmetry.layout),
+        "rotary": [{"group": _group_to_json(r.group), "layout": _layout_to_json(r.layout)} for r in symmetry.rotary],
         "shapes": {key: list(shape) for key, shape in symmetry.shapes.items()},
     }
 
@@ -35,18 +29,41 @@ def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
 def symmetry_from_json(data: dict[str, Any]) -> Symmetry:
     """Inverse of `symmetry_to_json`."""
     return Symmetry(
-        groups=tuple(
-            Group(g["name"], g["size"], tuple(g["over"]), tuple(map(_axis_from_json, g["members"])), g["kind"])
-            for g in data["groups"]
-        ),
+        groups=tuple(map(_group_from_json, data["groups"])),
         pinned=tuple(
             Pin(tuple(map(_axis_from_json, p["axes"])), p["reason"], p["name"], p["size"]) for p in data["pinned"]
         ),
-        layout={key: tuple(map(_block_from_json, blocks)) for key, blocks in data["layout"].items()},
+        layout=_layout_from_json(data["layout"]),
         shapes={key: tuple(shape) for key, shape in data["shapes"].items()},
         model=data["model"],
         notes=tuple(data["notes"]),
+        rotary=tuple(
+            Rotary(_group_from_json(r["group"]), _layout_from_json(r["layout"])) for r in data.get("rotary", ())
+        ),
     )
+
+
+def _group_to_json(group: Group) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "size": group.size,
+        "over": list(group.over),
+        "kind": group.kind,
+        "members": [_axis_to_json(a) for a in group.members],
+    }
+
+
+def _group_from_json(data: dict[str, Any]) -> Group:
+    members = tuple(map(_axis_from_json, data["members"]))
+    return Group(data["name"], data["size"], tuple(data["over"]), members, data["kind"])
+
+
+def _layout_to_json(layout: Mapping[str, tuple[Block, ...]]) -> dict[str, Any]:
+    return {key: [_block_to_json(b) for b in blocks] for key, blocks in layout.items()}
+
+
+def _layout_from_json(data: dict[str, Any]) -> dict[str, tuple[Block, ...]]:
+    return {key: tuple(map(_block_from_json, blocks)) for key, blocks in data.items()}
 
 
 def _run_to_json(run: Run) -> list[Any]:

@@ -20,6 +20,7 @@ WIDER: Mapping[str, tuple[str, ...]] = {  # the classes that come next
     "signed_permutation": ("scaled_permutation", "orthogonal"),
     "scaled_permutation": ("signed_permutation", "orthogonal"),
     "orthogonal_fixing_ones": ("orthogonal",),
+    "rotary": ("orthogonal",),
     "orthogonal": ("invertible",),
     "invertible": (),
 }
@@ -63,7 +64,9 @@ class KindCheck:
 
 
 def check_kinds(trial: Trial, others: Iterator[Trial]) -> dict[str, KindCheck]:
-    """Every group of the trial's symmetry; ``others`` are tried where something that should show does not.
+    """Every group of the trial's symmetry, and what rotary tables leave.
+
+    ``others`` are tried where something that should show does not.
 
     Raises:
         InputError: a group's kind is more than permutations, and the symmetry does not say how it acts (a spec).
@@ -71,11 +74,13 @@ def check_kinds(trial: Trial, others: Iterator[Trial]) -> dict[str, KindCheck]:
     symmetry = trial.symmetry
     for group in symmetry.groups:
         _require_actions(symmetry, group)
-    checks = {g.name: _check(trial, g) for g in symmetry.groups if any(actions(symmetry, g.name))}
+    groups = {g.name: g for g in symmetry.groups if any(actions(symmetry, g.name))}
+    groups |= {r.group.name: r.group for r in symmetry.rotary}
+    checks = {name: _check(trial, group) for name, group in groups.items()}
     while unseen := [name for name, check in checks.items() if check.cautious or check.untested]:
         if (other := next(others, None)) is None:
             break
-        checks |= {name: _most(checks[name], _check(other, symmetry[name])) for name in unseen}
+        checks |= {name: _most(checks[name], _check(other, groups[name])) for name in unseen}
     return checks
 
 
@@ -90,6 +95,7 @@ def _require_actions(symmetry: Symmetry, group: Group) -> None:
 
 
 def _check(trial: Trial, group: Group) -> KindCheck:
+    trial = trial.on(_with_rotary(trial, group.name))
     generator = torch.Generator().manual_seed(trial.seed + 1)
     symmetry = trial.symmetry
     acting = element(symmetry, group, generator)
@@ -102,6 +108,17 @@ def _check(trial: Trial, group: Group) -> KindCheck:
             for kind in wider(symmetry, group)
         },
     )
+
+
+def _with_rotary(trial: Trial, group: str) -> Symmetry:
+    """The symmetry that has a rotary group among its groups, and its layout; itself if the group is none."""
+    symmetry = trial.symmetry
+    for rotary in symmetry.rotary:
+        if rotary.group.name == group:
+            shapes = {key: tuple(trial.given[key].shape) for key in rotary.layout}
+            groups = (*symmetry.groups, rotary.group)
+            return replace(symmetry, groups=groups, layout=rotary.layout, shapes=shapes, rotary=())
+    return symmetry
 
 
 def _most(one: KindCheck, other: KindCheck) -> KindCheck:

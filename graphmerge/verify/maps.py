@@ -97,11 +97,24 @@ def _invertible(shape: Sequence[int], generator: torch.Generator) -> torch.Tenso
     return stretched @ _orthogonal(shape, generator)
 
 
+def _rotary(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """A complex number for each pair of units, as a matrix of two by two."""
+    pairs = (*shape[:-1], shape[-1] // 2)
+    angle = 2 * torch.pi * torch.rand(pairs, dtype=torch.float64, generator=generator)
+    number = torch.polar(_scales(pairs, generator), angle)
+    matrix = torch.zeros(*shape, shape[-1], dtype=torch.float64)
+    first = torch.arange(0, shape[-1], 2)
+    matrix[..., first, first] = matrix[..., first + 1, first + 1] = number.real
+    matrix[..., first, first + 1], matrix[..., first + 1, first] = -number.imag, number.imag
+    return matrix
+
+
 _DRAWN: Mapping[str, Callable[[Sequence[int], torch.Generator], torch.Tensor]] = {
     "signed_permutation": _signs,
     "scaled_permutation": _scales,
     "orthogonal_fixing_ones": _fixing_ones,
     "orthogonal": _orthogonal,
+    "rotary": _rotary,
     "invertible": _invertible,
 }
 
@@ -136,7 +149,7 @@ def _map(tensor: torch.Tensor, block: Block, move: Move, matrix: torch.Tensor) -
 
 def opposite(kind: str, action: Action) -> Action:
     """The wrong side: dual for primal, inverse scales, a sign more or less. A rotation, its own dual, is left out."""
-    if kind == "invertible":
+    if kind in ("invertible", "rotary"):
         return replace(action, side=PRIMAL if action.side == DUAL else DUAL)
     if kind not in MONOMIAL:
         return replace(action, side=STILL)

@@ -75,6 +75,12 @@ class Trial:
         """The redrawn weights under their traced names."""
         return self.run.weights
 
+    def on(self, symmetry: Symmetry) -> Trial:
+        """The same run, for another symmetry of the model."""
+        other = copy.copy(self)
+        other.symmetry = symmetry
+        return other
+
     @property
     def given(self) -> dict[str, torch.Tensor]:
         """The redrawn weights under every key of the state dict."""
