@@ -51,13 +51,14 @@ class Path:
         return [values[end] for end in self.ends]
 
     def signature(self) -> tuple[Any, ...]:
-        """Equal for paths that compute the same, whatever their tensors are called; constants count by name."""
+        """Equal for paths that compute the same, whatever their tensors are called; constants count by value."""
         known: dict[str, int] = {}
 
         def plain(value: Any) -> Any:
             if isinstance(value, Ref):
-                constant = self.program.tensors[value.name].kind == "constant"
-                return (value.name if constant else known.setdefault(value.name, len(known)), value.shape)
+                held = self.program.tensors[value.name].value
+                table = known.setdefault(value.name, len(known)) if held is None else held.tobytes()
+                return (table, value.shape)
             if isinstance(value, dict):
                 return tuple((k, plain(v)) for k, v in value.items())
             return tuple(plain(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
