@@ -65,9 +65,11 @@ def test_every_kind_holds_and_the_next_larger_shows(family: str) -> None:
     symmetry, found = checked(family)
     assert found.ok
     assert found.wrong_kinds == ()
-    assert set(found.kinds) == {g.name for g in symmetry.groups}
+    kinds = {g.name: g.kind for g in (*symmetry.groups, *(r.group for r in symmetry.rotary))}
+    assert set(found.kinds) == set(kinds)
     for name, check in found.kinds.items():
-        assert check.kind == symmetry[name].kind == KINDS[family][name.rpartition(".")[2]], name
+        role = name.rpartition(".")[2]
+        assert check.kind == kinds[name] == (KINDS[family] | {"rotary": "rotary"})[role], name
         assert check.error <= 1e-12, name
         assert check.kind == "permutation" or check.broken > 1e-3, name
         assert check.kind in LARGEST or check.wider, name
