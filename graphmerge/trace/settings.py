@@ -1,4 +1,4 @@
-"""What a model's config is told while it is traced: no cache, and every expert on every token."""
+"""What a model is told while it is traced: no cache, every expert on every token, no fused layers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ DENSE = "graphmerge_dense"  # name of `dense_experts` among the implementations 
 @contextmanager
 def traceable(model: torch.nn.Module) -> Iterator[None]:
     """Generation caches are outputs that nobody asked for, and experts that see only the tokens routed to them make
-    shapes depend on data: switch both off where a config has the switch.
+    shapes depend on data: switch both off where a config has the switch. torch's own Transformer layers run op by op,
+    not as one kernel.
     """
+    fast = torch.backends.mha.get_fastpath_enabled()
     configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None)) is not None}
     changed: list[tuple[Any, str, Any]] = []
     for config in configs.values():
@@ -25,9 +27,11 @@ def traceable(model: torch.nn.Module) -> Iterator[None]:
                 changed.append((config, name, getattr(config, name)))
                 setattr(config, name, value)
     ALL_EXPERTS_FUNCTIONS[DENSE] = dense_experts
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         del ALL_EXPERTS_FUNCTIONS[DENSE]
         for config, name, value in reversed(changed):
             setattr(config, name, value)

@@ -12,7 +12,7 @@ from graphmerge.rules import known_ops, op_key
 from graphmerge.rules.labels import ROWS
 from graphmerge.symmetry import Permutations, Symmetry
 from tests.algebra.solved import symmetry_of
-from tests.rules import label_examples  # noqa: F401  (adds its own to EXAMPLES)
+from tests.rules import label_examples, recurrent_examples  # noqa: F401  (they add to EXAMPLES)
 from tests.rules.calls import Run, Values, run
 from tests.rules.examples import EXAMPLES, Example
 
