@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import graphmerge as gm
-
 from tests.handwritten import attention, experts, feedforward, mixing, rotary
 from tests.handwritten.sizes import ODD, TINY
 from tests.proof import assert_complete, assert_sound
