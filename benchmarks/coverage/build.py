@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from benchmarks.coverage.catalogue import Case, load
-from benchmarks.coverage.overrides import config_of, inputs_of, small_of
+from benchmarks.coverage.inputs import inputs_of
+from benchmarks.coverage.overrides import config_of, small_of
 from graphmerge.shrink import shrink
 
 

@@ -1,0 +1,165 @@
+"""What a model of a single type is called with beyond its default inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+
+from benchmarks.coverage.catalogue import Case
+from graphmerge.errors import TraceError
+from graphmerge.trace.defaults import default_inputs
+from graphmerge.trace.forms import rand
+
+
+def inputs_of(case: Case, model: torch.nn.Module) -> dict[str, Any]:
+    """Keyword arguments of the forward pass."""
+    try:
+        found = default_inputs(model).kwargs
+    except TraceError:
+        found = {}
+        if case.model_type not in MORE:
+            raise
+    more = MORE.get(case.model_class) or MORE.get(case.model_type)
+    return found if more is None else found | more(found, model.config)
+
+
+def _length(found: dict[str, Any]) -> int:
+    return found["input_ids"].shape[-1]
+
+
+def _boxes(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """A box of a page for each id, by its corners."""
+    side = torch.arange(_length(found)) % 12
+    return {"bbox": torch.stack([side, side, side + 3, side + 4], -1)[None]}
+
+
+def _tiled(config: Any) -> dict[str, Any]:
+    """A picture in tiles, with the shape that these make up."""
+    tiles, side = config.max_num_tiles, config.image_size
+    return {
+        "pixel_values": rand(1, 1, tiles, config.num_channels, side, side),
+        "aspect_ratio_ids": torch.ones(1, 1, dtype=torch.long),
+        "aspect_ratio_mask": torch.ones(1, 1, tiles, dtype=torch.long),
+    }
+
+
+def _marked(found: dict[str, Any], token: int, places: list[int]) -> dict[str, Any]:
+    """The ids with a token at some places."""
+    ids = found["input_ids"].clone()
+    ids[..., places] = token
+    return {"input_ids": ids}
+
+
+def _plain(config: Any) -> torch.Tensor:
+    return torch.arange(3, 14)[None] % config.vocab_size
+
+
+def _codebooks(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """A row of ids for each codebook."""
+    return {"input_ids": found["input_ids"].repeat(config.num_codebooks, 1)}
+
+
+def _sung(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """A text, and a row of ids for each codebook of the sound."""
+    rows = _plain(config.decoder).repeat(config.decoder.num_codebooks, 1)
+    texts = {"input_ids": _plain(config.text_encoder), "decoder_input_ids": rows}
+    return texts | ({"input_features": rand(1, 8, config.num_chroma)} if hasattr(config, "num_chroma") else {})
+
+
+# What a model needs beyond its default inputs, by model type: from these and the config.
+MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
+    "Blip2ForImageTextRetrieval": lambda found, config: {"attention_mask": torch.ones_like(found["input_ids"])},
+    "JevForDecision": lambda found, config: {
+        "marks": torch.tensor([[5, 9]]),
+        "num_options": torch.tensor([[2, 2]]),
+        "question_type_ids": torch.tensor([[0, 0]]),
+    },
+    "LongformerForQuestionAnswering": lambda found, config: _marked(found, config.sep_token_id, [2, 5, 8]),
+    "MusicgenForCausalLM": _codebooks,
+    "MusicgenMelodyForCausalLM": _codebooks,
+    "MusicgenMelodyModel": _codebooks,
+    "MusicgenModel": _codebooks,
+    "SplinterForPreTraining": lambda found, config: _marked(found, config.question_token_id, [3]),
+    "SpeechT5ForTextToSpeech": lambda found, config: {"decoder_input_values": rand(1, 4, config.num_mel_bins)},
+    "dia": lambda found, config: {
+        "decoder_input_ids": found["decoder_input_ids"][..., None].repeat(1, 1, config.decoder_config.num_channels)
+    },
+    "dia_decoder": lambda found, config: {"input_ids": found["input_ids"][..., None].repeat(1, 1, config.num_channels)},
+    "fastspeech2_conformer_with_hifigan": lambda found, config: {
+        "input_ids": found["input_ids"] % config.model_config.vocab_size
+    },
+    "instructblip": lambda found, config: {"qformer_input_ids": _plain(config.qformer_config)},
+    "instructblipvideo": lambda found, config: {
+        "qformer_input_ids": _plain(config.qformer_config),
+        "pixel_values": rand(1, 2, 3, config.vision_config.image_size, config.vision_config.image_size),
+    },
+    "muse_spark_audio": lambda found, config: {"input_values": rand(1, 3840)},
+    "qwen2_5_omni_audio_encoder": lambda found, config: {
+        "input_features": rand(config.num_mel_bins, 16),
+        "feature_lens": torch.tensor([16]),
+    },
+    "qwen3_omni_moe_audio_encoder": lambda found, config: {
+        "input_features": rand(config.num_mel_bins, 16),
+        "feature_lens": torch.tensor([16]),
+    },
+    "kosmos-2": lambda found, config: {
+        "image_embeds_position_mask": ((k := torch.arange(_length(found))) > 0)[None] & (k <= config.latent_query_num)
+    },
+    "kyutai_speech_to_text": lambda found, config: {
+        "input_ids": found["input_ids"][..., None].repeat(1, 1, config.num_codebooks + 1)
+    },
+    "musicgen": lambda found, config: _sung(found, config),
+    "musicgen_melody": lambda found, config: _sung(found, config),
+    "blip_2_qformer": lambda found, config: {
+        "query_embeds": rand(1, 3, config.hidden_size),
+        "encoder_hidden_states": rand(1, 5, config.encoder_hidden_size),
+    },
+    "decision_transformer": lambda found, config: {
+        "states": rand(1, 4, config.state_dim),
+        "actions": rand(1, 4, config.act_dim),
+        "rewards": rand(1, 4, 1),
+        "returns_to_go": rand(1, 4, 1),
+        "timesteps": torch.arange(4)[None],
+        "attention_mask": torch.ones(1, 4),
+    },
+    "fastspeech2_conformer_hifigan": lambda found, config: {"spectrogram": rand(1, 6, config.model_in_dim)},
+    "florence_vision": lambda found, config: {"hidden_states": rand(1, 3, 64, 64)},
+    "gemma3n_audio": lambda found, config: {
+        "audio_mel": rand(1, 48, config.input_feat_size),
+        "audio_mel_mask": torch.zeros(1, 48, dtype=torch.bool),
+    },
+    "idefics": lambda found, config: {
+        "pixel_values": rand(1, 1, 3, config.vision_config.image_size, config.vision_config.image_size),
+        "image_attention_mask": torch.ones(1, _length(found), 1, dtype=torch.long),
+    },
+    "idefics2_perceiver": lambda found, config: {
+        "context": rand(1, 5, config.hidden_size),
+        "attention_mask": torch.ones(1, 5, dtype=torch.long),
+    },
+    "mllama_vision_model": lambda found, config: _tiled(config),
+    "MllamaVisionModel": lambda found, config: _tiled(config),
+    "mllama": lambda found, config: (
+        _tiled(config.vision_config)
+        | {
+            "cross_attention_mask": torch.ones(
+                1, _length(found), 1, config.vision_config.max_num_tiles, dtype=torch.long
+            )
+        }
+    ),
+    "oneformer": lambda found, config: {"task_inputs": rand(1, config.task_seq_len)},
+    "perceiver": lambda found, config: found or {"inputs": rand(1, 5, config.d_model)},
+    "phi4_multimodal_audio": lambda found, config: {"mask": None},
+    "speecht5_hifigan": lambda found, config: {"spectrogram": rand(1, 6, config.model_in_dim)},
+    "blt": lambda found, config: {"use_cache": False},
+    "bros": lambda found, config: {"bbox": rand(1, _length(found), 8)},
+    "hrm_text": lambda found, config: {"use_cache": False},
+    "layoutlmv3": _boxes,
+    "lilt": _boxes,
+    "udop": lambda found, config: {"bbox": _boxes(found, config)["bbox"] / 16},
+    "lxmert": lambda found, config: {
+        "visual_feats": rand(1, 5, config.visual_feat_dim),
+        "visual_pos": rand(1, 5, config.visual_pos_dim),
+    },
+}
