@@ -64,6 +64,11 @@ def home(tmp_path_factory):
     return folder
 
 
+def listed(folder):
+    """What is in a folder, but for what Python leaves when it runs a file there."""
+    return sorted(name for name in os.listdir(folder) if name != "__pycache__")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -95,13 +100,13 @@ def home(tmp_path_factory):
 )  # fmt: skip
 def test_one_sentence_and_nothing_written(home, capsys, monkeypatch, arguments, sentence):
     monkeypatch.chdir(home)
-    before = sorted(os.listdir(home))
+    before = listed(home)
     code, out, err = run(capsys, *arguments.split())
     assert code == 1
     assert sentence in err
     assert err.count("\n") == 1 or "noise of the file" in out
     assert "Traceback" not in err + out
-    assert sorted(p for p in os.listdir(home) if p != "__pycache__") == before
+    assert listed(home) == before
     assert os.listdir(home / "precious") == ["thesis.tex"]
 
 

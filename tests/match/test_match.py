@@ -59,7 +59,8 @@ def test_without_data_or_a_loss_all_groups_take_part():
     assert found.groups == tuple(symmetry.by_name)
     assert found.notes == (
         "all groups take part, for want of a loss to choose them by (BertForMaskedLM reports no loss for these batches "
-        "(its output has no .loss); put labels into the batches, or give loss=, a function of (model, batch))",
+        "(its output has no .loss); put labels into the batches, or give loss=, a function of (model, batch) "
+        "(--loss file.py:function))",
     )
 
 
