@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphmerge.algebra.choices import Factors, LetterKey, aligned, axis_choice
+from graphmerge.algebra.choices import LetterKey
 from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Window, array_varies, letter_of
+from graphmerge.algebra.patterns import Options, Pattern, Patterns
 from graphmerge.algebra.settle import settle_unread
 from graphmerge.algebra.structure import Choice, Conflict, Structures
 from graphmerge.algebra.whole import uncut
@@ -39,7 +39,7 @@ class Instance:
     equation: int
     choice: dict[str, int]
     boxes: list[int]
-    letters: list[tuple[LetterKey | None, ...]]
+    letters: tuple[tuple[LetterKey | None, ...], ...]  # one object for all instances that are alike
 
 
 @dataclass
@@ -57,7 +57,9 @@ class Leaves:
     pins: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # occurrence -> reason, equation
     conflicts: list[tuple[int, str]] = field(default_factory=list)
     _parent: list[int] = field(default_factory=list)
-    _choice_index: dict[tuple[str, int], dict[tuple[int, Factors], int]] = field(default_factory=dict)
+    _broken: dict[int, str] = field(default_factory=dict)  # equations with a conflict, and the first one
+    _patterns: Patterns = field(default_factory=Patterns)
+    _options: dict[str, list[Options]] = field(default_factory=dict)  # choices of each axis, once stage 1 is done
 
     @classmethod
     def of(cls, system: System) -> Leaves:
@@ -87,7 +89,11 @@ class Leaves:
                     try:
                         self.structures.unify(axis, self._expression(expr, nodes))
                     except Conflict as conflict:
-                        self.conflicts.append((number, str(conflict)))
+                        self._conflict(number, conflict)
+
+    def _conflict(self, number: int, conflict: Conflict) -> None:
+        self.conflicts.append((number, str(conflict)))
+        self._broken.setdefault(number, str(conflict))
 
     def _add_virtual(self, number: int, place: int, eq: Equation) -> None:
         axes = eq.terms[place].axes
@@ -120,8 +126,11 @@ class Leaves:
         self._pin_constants()
         settle_unread(self)
 
-    def axis_choices(self, tensor: str) -> list[tuple[Choice, ...]]:
-        return [self.structures.choices(n) for n in self.axis_nodes[tensor]]
+    def axis_choices(self, tensor: str) -> list[Options]:
+        found = self._options.get(tensor)
+        if found is None:
+            found = self._options[tensor] = [self.structures.choices(n) for n in self.axis_nodes[tensor]]
+        return found
 
     def _all_boxes(self, tensor: Tensor) -> None:
         for choices in itertools.product(*(range(len(c)) for c in self.axis_choices(tensor.name))):
@@ -161,91 +170,38 @@ class Leaves:
 
     def _tie(self, number: int) -> None:
         eq = self.system.equations[number]
-        broken = any(n == number for n, _ in self.conflicts)
-        try:
-            found = [] if broken else list(self._instances(number, eq))
-        except Conflict as conflict:
-            self.conflicts.append((number, str(conflict)))
-            broken = True
-            found = []
-        if broken:
+        tensors = [self.term_tensor(number, place) for place in range(len(eq.terms))]
+        found: tuple[Pattern, ...] = ()
+        if number not in self._broken:
+            letters = {letter: self.structures.choices(node) for letter, node in self.letter_nodes[number].items()}
+            try:
+                found = self._patterns.of(eq, letters, [self.axis_choices(t) for t in tensors], tensors)
+            except Conflict as conflict:
+                self._conflict(number, conflict)
+        if number in self._broken:
             self._pin_whole(number, eq)
-        for instance in found:
-            self.instances.append(instance)
-            first_at: dict[LetterKey, int] = {}
-            for box_number, letters in zip(instance.boxes, instance.letters):
-                box = self.boxes[box_number]
-                box.touched = True
-                for dim, key in enumerate(letters):
-                    if key is None:
-                        continue
-                    self.union(first_at.setdefault(key, box.first + dim), box.first + dim)
-                    if key[0] in eq.pins:
-                        self.pins.setdefault(box.first + dim, (eq.pins[key[0]], number))
-            self._pin_lost_units(instance, first_at)
-
-    def _pin_lost_units(self, instance: Instance, first_at: dict[LetterKey, int]) -> None:
-        """A unit that a term does not spell, though it stands in the term's box, must not coarsen.
-
-        It is singled out by the op without being named: pinning one unit costs nothing.
-        """
-        reason = ("a single unit", instance.equation)
-        for term, number, letters in zip(
-            self.system.equations[instance.equation].terms, instance.boxes, instance.letters
-        ):
-            box = self.boxes[number]
-            for dim, key in enumerate(letters):
-                if key is None and term.axes[box.axes[dim]]:
-                    self.pins.setdefault(box.first + dim, reason)
-            spoken = {letter_of(item) for axis in term.axes for item in axis}
-            for key, occurrence in first_at.items():
-                if key[0] in spoken and key not in letters and self.size(occurrence) == 1:
-                    self.pins.setdefault(occurrence, reason)
-
-    def _instances(self, number: int, eq: Equation) -> Iterator[Instance]:
-        nodes = self.letter_nodes[number]
-        options = {letter: self.structures.choices(node) for letter, node in nodes.items()}
-        for picked in itertools.product(*(range(len(c)) for c in options.values())):
-            choice = dict(zip(options, picked))
-            chosen = {letter: options[letter][i] for letter, i in choice.items()}
-            boxes, letters = [], []
-            for place in range(len(eq.terms)):
-                box, keys = self._locate(self.term_tensor(number, place), eq.terms[place].axes, chosen, eq)
-                boxes.append(box)
-                letters.append(keys)
-            yield Instance(number, choice, boxes, letters)
-
-    def _locate(
-        self, tensor: str, axes: tuple[AxisExpr, ...], chosen: dict[str, Choice], eq: Equation
-    ) -> tuple[int, tuple[LetterKey | None, ...]]:
-        """The box of a term when its letters make these choices, and the letter of each of its occurrences."""
-        picked, keys = [], []
-        for axis, expr in enumerate(axes):
-            choice, own = axis_choice(expr, chosen, eq.sizes)
-            index = self._index(tensor, axis).get(choice.key)
-            if index is None:
-                raise Conflict(f"axis {axis} of {tensor} has no box {choice}")
-            picked.append(index)
-            factors = self.structures.choices(self.axis_nodes[tensor][axis])[index].factors
-            keys += aligned(factors, choice.factors, own)
-        return self.box(tensor, tuple(picked)), tuple(keys)
-
-    def _index(self, tensor: str, axis: int) -> dict[tuple[int, Factors], int]:
-        key = (tensor, axis)
-        if key not in self._choice_index:
-            options = self.structures.choices(self.axis_nodes[tensor][axis])
-            self._choice_index[key] = {choice.key: i for i, choice in enumerate(options)}
-        return self._choice_index[key]
+        for pattern in found:
+            boxes = [self.box(tensor, picked) for tensor, picked in zip(tensors, pattern.boxes)]
+            self.instances.append(Instance(number, pattern.choice, boxes, pattern.letters))
+            first = [self.boxes[box].first for box in boxes]
+            for box in boxes:
+                self.boxes[box].touched = True
+            for (place, dim), (other, there) in pattern.ties:
+                self.union(first[place] + dim, first[other] + there)
+            for letter, (place, dim) in pattern.pins:
+                self.pins.setdefault(first[place] + dim, (eq.pins[letter], number))
+            for place, dim in pattern.lost:
+                self.pins.setdefault(first[place] + dim, ("a single unit", number))
 
     # -- pins --------------------------------------------------------------------------------------------------------
 
     def _pin_whole(self, number: int, eq: Equation) -> None:
         """No common refinement: nothing that this equation touches may move."""
-        reason = "conflict: " + next(text for n, text in self.conflicts if n == number)
+        reason = f"conflict: {self._broken[number]}"
         for place in range(len(eq.terms)):
             tensor = self.system.tensors[self.term_tensor(number, place)]
-            self._all_boxes(tensor)
-            for box in [b for b in self.boxes if b.tensor == tensor.name]:
+            picks = itertools.product(*(range(len(c)) for c in self.axis_choices(tensor.name)))
+            for box in [self.boxes[self.box(tensor.name, picked)] for picked in picks]:
                 box.touched = True
                 for occurrence in range(box.first, box.first + len(box.sizes)):
                     self.pins.setdefault(occurrence, (reason, number))

@@ -14,6 +14,27 @@ from collections import defaultdict, deque
 from graphmerge.algebra.choices import LetterKey
 from graphmerge.algebra.leaves import Instance, Leaves
 
+Masks = tuple[int, ...]  # of each dim of a box
+Letters = tuple[LetterKey | None, ...]
+
+
+def _restricted(terms: list[Letters], masks: tuple[Masks, ...]) -> tuple[Masks, ...]:
+    """The masks that are left: a letter may depend on another only where it may in every term that has it."""
+    allowed: dict[LetterKey, set[LetterKey]] = {}
+    for letters, mask in zip(terms, masks):
+        for dim, key in enumerate(letters):
+            if key is None:
+                continue
+            here = {k for d, k in enumerate(letters) if mask[dim] >> d & 1 and k is not None}
+            allowed[key] = allowed[key] & here if key in allowed else here
+    return tuple(
+        tuple(
+            mask[dim] & sum(1 << d for d, k in enumerate(letters) if key is not None and k in allowed[key])
+            for dim, key in enumerate(letters)
+        )
+        for letters, mask in zip(terms, masks)
+    )
+
 
 class Over:
     """Greatest fixpoint of the relation "may depend on", as a bit mask over the dims of each occurrence's box."""
@@ -21,6 +42,7 @@ class Over:
     def __init__(self, leaves: Leaves) -> None:
         self.leaves = leaves
         self.mask: list[int] = []
+        self._known: dict[tuple[object, ...], tuple[Masks, ...]] = {}
         for box in leaves.boxes:
             wide = sum(1 << d for d, n in enumerate(box.sizes) if n > 1)
             self.mask += [wide & ~(1 << d) for d in range(len(box.sizes))]
@@ -46,25 +68,19 @@ class Over:
         return self.leaves.system.tensors[self.leaves.boxes[box].tensor].kind == "constant"
 
     def _restrict(self, instance: Instance) -> set[int]:
-        """Apply one equation; the boxes where something changed."""
-        allowed: dict[LetterKey, set[LetterKey]] = {}
+        """Apply one equation; the boxes where something changed. What it does depends on letters and masks alone."""
         terms = [(n, x) for n, x in zip(instance.boxes, instance.letters) if not self.is_constant(n)]
-        for number, letters in terms:
-            first = self.leaves.boxes[number].first
-            for dim, key in enumerate(letters):
-                if key is None:
-                    continue
-                mask = self.mask[first + dim]
-                here = {k for d, k in enumerate(letters) if mask >> d & 1 and k is not None}
-                allowed[key] = allowed[key] & here if key in allowed else here
+        spans = [(self.leaves.boxes[number].first, len(letters)) for number, letters in terms]
+        masks = tuple([tuple(self.mask[first : first + count]) for first, count in spans])
+        key = (*[id(letters) for _, letters in terms], masks)
+        if key not in self._known:
+            self._known[key] = _restricted([letters for _, letters in terms], masks)
         changed = set()
-        for number, letters in terms:
-            first = self.leaves.boxes[number].first
-            for dim, key in enumerate(letters):
-                keep = sum(1 << d for d, k in enumerate(letters) if key is not None and k in allowed[key])
-                if self.mask[first + dim] & ~keep:
-                    self.mask[first + dim] &= keep
-                    changed.add(number)
+        for (number, _), (first, _), before, after in zip(terms, spans, masks, self._known[key]):
+            if before != after:
+                for dim, mask in enumerate(after):
+                    self.mask[first + dim] &= mask
+                changed.add(number)
         return changed
 
     def dims(self, occurrence: int) -> list[int]:

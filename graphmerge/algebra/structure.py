@@ -41,6 +41,7 @@ class Structures:
         self._size: list[int] = []
         self._form: list[tuple[str, tuple[int, ...]] | None] = []
         self._choices: dict[int, tuple[Choice, ...]] = {}
+        self._same: dict[tuple[Choice, ...], tuple[Choice, ...]] = {}
 
     def _node(self, size: int, form: tuple[str, tuple[int, ...]] | None = None) -> int:
         self._parent.append(len(self._parent))
@@ -182,10 +183,11 @@ class Structures:
     # -- result ----------------------------------------------------------------------------------------------------
 
     def choices(self, node: int) -> tuple[Choice, ...]:
-        """All boxes of a node, by offset."""
+        """All boxes of a node, by offset; equal ones are one object."""
         node = self.find(node)
         if node not in self._choices:
-            self._choices[node] = tuple(sorted(self._find_choices(node), key=lambda c: (c.offset, c.factors)))
+            found = tuple(sorted(self._find_choices(node), key=lambda c: (c.offset, c.factors)))
+            self._choices[node] = self._same.setdefault(found, found)
         return self._choices[node]
 
     def _find_choices(self, node: int) -> list[Choice]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from graphmerge.algebra import Equation, Origin, System, Tensor
+from graphmerge.algebra import Equation, Origin, System, Tensor, Term
 from graphmerge.errors import UnknownOp
 from graphmerge.rules import Derived, derive, infer, pin_tensor
 from graphmerge.rules.labels import new_rows, rows_of
@@ -97,7 +98,7 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
             system.tensors.setdefault(names[rows.name], Tensor(names[rows.name], rows.shape, "activation"))
         for eq in derived.equations:
             if 0 not in eq.sizes.values():  # a tensor without entries says nothing
-                system.equations.append(_renamed(eq, names | _copies(eq, system, names, len(system.equations))))
+                system.equations.append(_renamed(eq, names, _copies(eq, system, names, len(system.equations))))
     system.equations += [_renamed(eq, names) for eq in _boundary(program, labels)]
     result.notes += [n for n in program.notes if n not in result.notes]
 
@@ -149,11 +150,13 @@ def original(tensor: str) -> str:
     return tensor.partition(COPY)[0]
 
 
-def _renamed(eq: Equation, names: Mapping[str, str]) -> Equation:
-    if all(t.tensor is None or names[t.tensor] == t.tensor for t in eq.terms):
+def _renamed(eq: Equation, names: Mapping[str, str], copies: Mapping[str, str] = MappingProxyType({})) -> Equation:
+    """The equation with its tensors' names in the system; ``copies`` come first."""
+    new = {t.tensor: copies.get(t.tensor) or names[t.tensor] for t in eq.terms if t.tensor is not None}
+    if all(old == name for old, name in new.items()):
         return eq
-    terms = tuple(t if t.tensor is None else replace(t, tensor=names[t.tensor]) for t in eq.terms)
-    return replace(eq, terms=terms)
+    terms = tuple(t if t.tensor is None else Term(new[t.tensor], t.axes) for t in eq.terms)
+    return Equation(terms, eq.sizes, eq.pins, eq.origin, eq.law, eq.added)
 
 
 def tensor_args(node: Node) -> list[Ref]:

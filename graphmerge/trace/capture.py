@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import disable_autocast_cache, get_proxy
 
 from graphmerge.errors import TraceError
 from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.isolated import isolated
 from graphmerge.trace.places import places
 from graphmerge.trace.record import Recorder, Shapes
 from graphmerge.trace.settings import traceable
@@ -60,7 +60,7 @@ def capture(
 
 def _attempt(model: torch.nn.Module, inputs: Inputs, choose: Outputs, way: Way) -> Traced:
     """One way of tracing, on a copy of the modules that no other attempt has touched."""
-    copied = _isolated(model)
+    copied = isolated(model)
     training = copied.training
     copied.eval()
     try:
@@ -72,15 +72,6 @@ def _attempt(model: torch.nn.Module, inputs: Inputs, choose: Outputs, way: Way) 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-
-
-def _isolated(model: torch.nn.Module) -> torch.nn.Module:
-    """The same tensors in modules of their own: tables that a module caches on itself must not stay fake."""
-    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
-    try:
-        return copy.deepcopy(model, dict(tensors))
-    except Exception:  # modules that hold what cannot be copied
-        return model
 
 
 @contextmanager

@@ -134,6 +134,10 @@ class Recorder(ProxyTorchDispatchMode):
         self._real: dict[int, tuple[str, Form]] = {}  # constants by id
         self._ops: dict[Any, _Op] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and the guard against it costs as much as the rest
+
     def module(self, results: Iterable[torch.Tensor]) -> torch.fx.GraphModule:
         """The graph with these outputs."""
         self.graph.output([self._node_of(tensor)[0] for tensor in results])
