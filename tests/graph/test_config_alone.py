@@ -8,7 +8,7 @@ import transformers as hf
 
 import graphmerge as gm
 from graphmerge.trace.capture import _attempt, _recorded
-from graphmerge.trace.inputs import default_inputs
+from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.outputs import choose_outputs
 from tests.modules import ln
 
