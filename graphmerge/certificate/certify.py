@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import torch
 
-from graphmerge.certificate.derived import factors
+from graphmerge.certificate.derived import Factor, factors
 from graphmerge.certificate.locate import SAME, Freedom, locate
 from graphmerge.certificate.subject import Subject, subject_of
 from graphmerge.certify import CertifyError, Count, count
@@ -32,7 +33,7 @@ class Certificate:
 
     Attributes:
         complete: True if the derived symmetry holds and has as many elements as there are automorphisms; False if it
-            does not; None if they could not be counted (``reason``), so that soundness alone is known.
+            does not; None if they could not all be counted (``reason``), so that soundness alone is known.
         log_order: natural log of the number of elements derived.
         counted: natural log of the number of automorphisms that move units of axes; None where not counted.
         slices_log_order: natural log of how many times more there are if whole slices of one tensor trade places too.
@@ -51,19 +52,19 @@ class Certificate:
 
     complete: bool | None
     log_order: float
-    counted: float | None
-    slices_log_order: float
-    slices: tuple[str, ...]
-    missed: tuple[Freedom, ...]
-    reason: str
     verification: Verification
     symmetry: Symmetry = field(repr=False)
     model: str
     shrunk: Mapping[str, tuple[Any, Any]]
-    length: int | None
-    nodes: int
-    edges: int
+    reason: str
     seconds: float
+    counted: float | None = None
+    slices_log_order: float = 0.0
+    slices: tuple[str, ...] = ()
+    missed: tuple[Freedom, ...] = ()
+    length: int | None = None
+    nodes: int = 0
+    edges: int = 0
 
     @property
     def sound(self) -> bool:
@@ -104,70 +105,100 @@ def certify(
     graph = trace(subject.model, subject.inputs, outputs)
     derived = graph.symmetry() if symmetry is None else symmetry
     verified = verify(subject.model, derived, subject.inputs, outputs=outputs, seed=seed)
+    known: dict[str, Any] = {
+        "log_order": derived.log_order(),
+        "verification": verified,
+        "symmetry": derived,
+        "model": type(subject.model).__name__,
+        "shrunk": subject.shrunk,
+    }
     names = tuple(name for name in graph.programs[0].outputs if not name.startswith(NEW_VALUE))
-    found, length, reason = _count(subject, names, derived.log_order(), limit)
-    missed: tuple[Freedom, ...] = ()
-    if found is not None:
-        reason = _verdict(found, derived, verified)
-        if found.log_order > derived.log_order() + SAME:
-            missed = locate(found, list(factors(derived, found.tensors)), derived)
-    elif not verified.ok:
-        reason = f"{_broken(verified)}; {reason}"
+    count_or_reason = _count(subject, names, derived, limit)
+    if isinstance(count_or_reason, str):
+        reason = count_or_reason if verified.ok else f"{_broken(verified)}; {count_or_reason}"
+        return Certificate(None if verified.ok else False, reason=reason, seconds=time.perf_counter() - start, **known)
+    held, found = count_or_reason, count_or_reason.found
     return Certificate(
-        complete=not reason if found is not None or not verified.ok else None,
-        log_order=derived.log_order(),
-        counted=None if found is None else found.log_order,
-        slices_log_order=0.0 if found is None else found.slices_log_order,
-        slices=() if found is None else found.slices,
-        missed=missed,
-        reason=reason,
-        verification=verified,
-        symmetry=derived,
-        model=type(subject.model).__name__,
-        shrunk=subject.shrunk,
-        length=length,
-        nodes=0 if found is None else found.nodes,
-        edges=0 if found is None else found.edges,
+        complete=_complete(held, verified),
+        counted=found.log_order,
+        slices_log_order=found.slices_log_order,
+        slices=found.slices,
+        missed=locate(found, held.factors, derived) if held.surplus > SAME else (),
+        reason=_verdict(held, verified),
+        length=held.length,
+        nodes=found.nodes,
+        edges=found.edges,
         seconds=time.perf_counter() - start,
+        **known,
     )
 
 
-def _count(
-    subject: Subject, outputs: tuple[str, ...], derived: float, limit: int
-) -> tuple[Count | None, int | None, str]:
-    """The least count over the lengths, the length, or why there is none.
+@dataclass(frozen=True)
+class _Held:
+    """A count, and the factors of the derived symmetry that it is held against."""
+
+    found: Count
+    length: int | None
+    factors: tuple[Factor, ...]
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Groups of which something moves only entries that no output of the counted run depends on."""
+        return tuple(dict.fromkeys(f.group for f in self.factors if not self._read(f)))
+
+    @cached_property
+    def surplus(self) -> float:
+        """How much larger the counted log-order is than the derived one, of what outputs depend on."""
+        return self.found.log_order - math.fsum(f.log_order for f in self.factors if self._read(f))
+
+    def _read(self, factor: Factor) -> bool:
+        return any(entry in self.found.graph.entries for move in factor.moves for entry in move)
+
+
+def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit: int) -> _Held | str:
+    """The least count over the lengths, or why there is none.
 
     A permutation that leaves the function alone does so at every length, so that each count is a bound from above. The
     first that meets the derivation ends the search, and so does a second length with the count of the first.
     """
-    best: Count | None = None
-    length, reason = None, ""
+    best: _Held | None = None
     for inputs in subject.at_lengths():
         try:
             found = count(subject.model, inputs.kwargs or inputs.args, outputs, limit)
         except CertifyError as error:
-            reason = str(error)
+            return best or str(error)
+        parts = best.factors if best else tuple(factors(derived, found.tensors))  # entries have the same numbers
+        held = _Held(found, inputs.length, parts)
+        settled = best is not None and abs(held.surplus - best.surplus) < SAME
+        if best is None or (len(held.unread), held.surplus) < (len(best.unread), best.surplus - SAME):
+            best = held
+        if settled or (best.surplus <= SAME and not best.unread):
             break
-        settled = best is not None and abs(found.log_order - best.log_order) < SAME
-        if best is None or found.log_order < best.log_order - SAME:
-            best, length = found, inputs.length
-        if best.log_order <= derived + SAME or settled:
-            break
-    return best, length, "" if best is not None else reason
+    return best or "the model runs on none of the lengths that were tried"
 
 
-def _verdict(found: Count, derived: Symmetry, verified: Verification) -> str:
+def _complete(held: _Held, verified: Verification) -> bool | None:
+    if abs(held.surplus) > SAME or not verified.ok:
+        return False
+    return None if held.unread else True
+
+
+def _verdict(held: _Held, verified: Verification) -> str:
     """What is wrong, in a sentence; empty if the derivation holds and is complete."""
-    surplus = found.log_order - derived.log_order()
     wrong = [] if verified.ok else [_broken(verified)]
-    if surplus > SAME:
-        wrong.append(f"there are {math.exp(min(surplus, 700)):.6g} times as many permutations as were derived")
-    elif surplus < -SAME:
+    if held.surplus > SAME:
+        times = math.exp(min(held.surplus, 700))
+        wrong.append(f"there are {times:.6g} times as many permutations as were derived")
+    elif held.surplus < -SAME:
         tested = "unsound, as the verification shows" if wrong else UNSEEN
+        times = math.exp(min(-held.surplus, 700))
         wrong.append(
-            f"MORE WAS DERIVED THAN THERE IS: {derived.log_order():.6f} against {found.log_order:.6f} counted; the "
-            f"symmetry is {tested}"
+            f"MORE WAS DERIVED THAN THERE IS: the derived symmetry has {times:.6g} times as many elements as were "
+            f"counted; it is {tested}"
         )
+    if held.unread:
+        where = f" at {held.length} positions" if held.length else ""
+        wrong.append(f"no output depends on what these groups move{where}: {', '.join(held.unread[:8])}")
     return "; ".join(wrong)
 
 

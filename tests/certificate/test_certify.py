@@ -175,6 +175,29 @@ def test_length_two_may_show_freedom_that_longer_inputs_do_not() -> None:
     assert found.log_order == pytest.approx(ln(3))
 
 
+def test_what_no_output_depends_on_is_not_called_proven() -> None:
+    """A layer that counts from the third position on only shows at lengths that reach it."""
+
+    class Late(Layers):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            x = self.embed(ids)
+            x = x + self.down[0](self.act(self.up[0](x)))
+            return self.head(torch.cat([x[:, :first], (x + self.down[1](self.act(self.up[1](x))))[:, first:]], 1))
+
+    first = 2
+    found = gm.certify(Late(2), IDS)
+    assert found.complete is True, found.reason
+    assert found.length == 3
+    first = 6
+    symmetry = gm.trace(Late(2), torch.arange(7)[None]).symmetry()
+    assert symmetry.log_order() == pytest.approx(ln(3, 4, 4))
+    found = gm.certify(Late(2), IDS, symmetry)
+    assert found.complete is None
+    assert "no output depends on what these groups move" in found.reason
+    assert found.counted == pytest.approx(ln(3, 4))
+    assert found.missed == ()
+
+
 def test_a_large_model_is_certified_on_a_small_copy() -> None:
     """No weights are needed, and the certificate says what was made small."""
     with torch.device("meta"):
