@@ -48,7 +48,7 @@ def test_the_shape_of_mixtral_8x22b() -> None:
     )
     model = on_meta(hf.MixtralForCausalLM, config)
     symmetry = gm.trace(model).symmetry()
-    layer = ln(8) + 8 * ln(6) + 8 * ln(128) + 8 * ln(16384)  # key-value heads, queries and v over them, f over experts
+    layer = ln(8) + 8 * (ln(6) + ln(128)) + ln(8) + 8 * ln(16384)  # key-value heads, queries, v; experts, f over them
     assert symmetry.log_order() == pytest.approx(ln(6144) + 2 * layer)
     assert all(p.is_meta for p in model.parameters())
 
