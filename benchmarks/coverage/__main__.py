@@ -4,14 +4,25 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.coverage import run
-from benchmarks.coverage.catalogue import catalogue
+from benchmarks.coverage.catalogue import Case, catalogue
 from benchmarks.coverage.report import report
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+
+
+def one_of_each_first(cases: Sequence[Case]) -> list[Case]:
+    """The first case of every model type, then the second of every one that has it, and so on."""
+    met: Counter[str] = Counter()
+    turns = []
+    for case in cases:
+        turns.append((met[case.model_type], case))
+        met[case.model_type] += 1
+    return [case for _, case in sorted(turns)]
 
 
 def main() -> None:
@@ -38,6 +49,7 @@ def main() -> None:
         cases = [c for c in cases if done.get((c.model_type, c.model_class), {}).get("status") in again]
     elif not given.only:
         cases = [c for c in cases if (c.model_type, c.model_class) not in done]
+    cases = one_of_each_first(cases)
     start, totals = time.perf_counter(), Counter()
     for number, row in enumerate(run.sweep(cases, given.jobs), start=1):
         done[row["model_type"], row["model_class"]] = row

@@ -80,6 +80,7 @@ def certify(
     outputs: tuple[str, ...] | None = None,
     seed: int = 0,
     limit: int = LIMIT,
+    slices: bool = True,
 ) -> Certificate:
     """Derive the symmetry of a model, verify it, and count exactly how many permutations there are.
 
@@ -96,6 +97,7 @@ def certify(
         outputs: names of the outputs that count as the function; None takes those that `graphmerge.trace` takes.
         seed: of the weights and elements that the verification draws.
         limit: how many scalar operations are too many.
+        slices: count the swaps of whole slices too, which takes as long again.
 
     Raises:
         TraceError: the model cannot be run on these inputs, or no inputs are known.
@@ -113,7 +115,7 @@ def certify(
         "shrunk": subject.shrunk,
     }
     names = tuple(name for name in graph.programs[0].outputs if not name.startswith(NEW_VALUE))
-    count_or_reason = _count(subject, names, derived, limit)
+    count_or_reason = _count(subject, names, derived, limit, slices)
     if isinstance(count_or_reason, str):
         reason = count_or_reason if verified.ok else f"{_broken(verified)}; {count_or_reason}"
         return Certificate(None if verified.ok else False, reason=reason, seconds=time.perf_counter() - start, **known)
@@ -155,7 +157,7 @@ class _Held:
         return any(entry in self.found.graph.entries for move in factor.moves for entry in move)
 
 
-def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit: int) -> _Held | str:
+def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit: int, slices: bool) -> _Held | str:
     """The least count over the lengths, or why there is none.
 
     A permutation that leaves the function alone does so at every length, so that each count is a bound from above. The
@@ -164,7 +166,7 @@ def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit:
     best: _Held | None = None
     for inputs in subject.at_lengths():
         try:
-            found = count(subject.model, inputs.kwargs or inputs.args, outputs, limit)
+            found = count(subject.model, inputs.kwargs or inputs.args, outputs, limit, slices)
         except CertifyError as error:
             return best or str(error)
         parts = best.factors if best else tuple(factors(derived, found.tensors))  # entries have the same numbers
