@@ -28,7 +28,7 @@ from graphmerge.trace.capture import state_of
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Program
-from graphmerge.trace.sizes import trace_sizes
+from graphmerge.trace.sizes import trace_all
 
 
 class ConstraintGraph:
@@ -199,7 +199,7 @@ def trace(
         UnknownOp: with ``strict``.
     """
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
-    programs = trace_sizes(model, inputs, None if outputs is None else tuple(outputs))
+    programs = trace_all(model, inputs, None if outputs is None else tuple(outputs))
     graph = ConstraintGraph(model, programs, strict)
     for unknown in graph.unknown:
         warnings.warn(f"{unknown}; pinned", GraphMergeWarning, stacklevel=2)

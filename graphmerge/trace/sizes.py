@@ -12,6 +12,7 @@ from graphmerge.trace.capture import capture
 from graphmerge.trace.inputs import Inputs, lengths
 from graphmerge.trace.outputs import choose_outputs
 from graphmerge.trace.program import Program
+from graphmerge.trace.ways import DRAWS, note_of, other_values, way_of
 
 SIZES = 2
 
@@ -28,6 +29,30 @@ def trace_once(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] 
 
     graph, names, notes = capture(model, inputs, chosen)
     return build(model, graph, names, inputs, notes)
+
+
+def trace_all(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> list[Program]:
+    """`trace_sizes`; where values decide, other ways through the model as well.
+
+    Raises:
+        TraceError: not even the given inputs run.
+    """
+    programs = trace_sizes(model, inputs, outputs)
+    first = programs[0]
+    if not first.decided:
+        return programs
+    ways = {way_of(first)}
+    for seed in range(DRAWS):
+        try:
+            program = trace_once(*other_values(model, first.example, seed), outputs)
+        except TraceError:
+            continue
+        if program.outputs.keys() == first.outputs.keys() and way_of(program) not in ways:
+            ways.add(way_of(program))
+            programs.append(program)
+    for program in programs:
+        program.notes.append(note_of(len(ways)))
+    return programs
 
 
 def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> list[Program]:

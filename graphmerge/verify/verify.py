@@ -13,6 +13,7 @@ from graphmerge.errors import NotEquivariant
 from graphmerge.symmetry import Permutations, Symmetry
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
+from graphmerge.verify.branches import Branches, other_branches
 from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
 from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn
@@ -33,6 +34,7 @@ class Verification:
             see it.
         untested: groups where no such break shows (below 1e-3): their errors prove nothing.
         kinds: what was found about each group's kind, if that was asked for.
+        branches: for a model whose control flow depends on data, what running it on several data showed.
         length: sequence length that was used, if there is one.
         seconds: time taken.
     """
@@ -45,11 +47,13 @@ class Verification:
     seconds: float
     tolerance: float = TOLERANCE
     kinds: Mapping[str, KindCheck] = field(default_factory=dict)
+    branches: Branches | None = None
 
     @property
     def ok(self) -> bool:
         """Does no random element, and no random map of a kind, change an output?"""
-        return self.max_error <= self.tolerance and all(check.ok for check in self.kinds.values())
+        right = self.branches is None or self.branches.ok
+        return right and self.max_error <= self.tolerance and all(check.ok for check in self.kinds.values())
 
     @property
     def culprits(self) -> tuple[str, ...]:
@@ -71,6 +75,8 @@ class Verification:
         if self.max_error > self.tolerance:
             named = ", ".join(self.culprits) or "several groups together"
             raise NotEquivariant(f"{named} change the outputs by {self.max_error:.1e} (allowed: {self.tolerance:.0e})")
+        if self.branches is not None and not self.branches.ok:
+            raise NotEquivariant(str(self.branches))
         if self.wrong_kinds:
             told = "; ".join(
                 f"a random {c.kind.replace('_', ' ')} of {g} changes the outputs by {c.error:.1e}"
@@ -94,9 +100,10 @@ def verify(
     """Try random elements of ``symmetry`` on the traced model, in float64, with all weights redrawn.
 
     The model is traced at a length of its own with the last position masked; every output is compared. Then each group
-    moves alone, and once more with one of its axes left out, which must show. With ``kinds``, random maps of each
-    group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show. ``progress`` is
-    called with (checks of groups done, in all).
+    moves alone, and once more with one of its axes left out, which must show. A model whose control flow depends on
+    data is also run itself, on several weights and inputs, so that other branches show. With ``kinds``, random maps of
+    each group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show. ``progress``
+    is called with (checks of groups done, in all).
 
     Raises:
         InputError: with ``kinds``, a symmetry from a spec that has kinds: only a derived one says how they act.
@@ -123,6 +130,7 @@ def verify(
         length=trial.program.example.length,
         seconds=time.perf_counter() - started,
         tolerance=tolerance,
+        branches=other_branches(trial, model, outputs),
         kinds=check_kinds(trial, (trial.redrawn(n, ()) for n in (1, 2))) if kinds else {},
     )
 
