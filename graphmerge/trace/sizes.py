@@ -12,7 +12,7 @@ from graphmerge.trace.capture import capture
 from graphmerge.trace.inputs import Inputs, lengths
 from graphmerge.trace.outputs import choose_outputs
 from graphmerge.trace.program import Program
-from graphmerge.trace.ways import DRAWS, note_of, other_values, way_of
+from graphmerge.trace.ways import DEPENDS, DRAWS, note_of, other_values, way_of
 
 SIZES = 2
 
@@ -51,7 +51,7 @@ def trace_all(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] |
             ways.add(way_of(program))
             programs.append(program)
     for program in programs:
-        program.notes.append(note_of(len(ways)))
+        program.notes[:] = [n for n in program.notes if not n.startswith(DEPENDS)] + [note_of(len(ways))]
     return programs
 
 

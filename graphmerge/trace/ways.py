@@ -14,6 +14,7 @@ from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Program
 
 DRAWS = 6
+DEPENDS = "the forward pass depends on values"
 
 
 def other_values(model: torch.nn.Module, inputs: Inputs, seed: int) -> tuple[torch.nn.Module, Inputs]:
@@ -41,6 +42,6 @@ def way_of(program: Program) -> tuple[str, ...]:
 
 def note_of(ways: int) -> str:
     return (
-        f"the forward pass depends on values: {ways} ways through the model were followed, for {DRAWS + 1} draws of "
-        "weights and inputs; others would not be seen"
+        f"{DEPENDS}: of {DRAWS + 1} draws of weights and inputs every way that they took was followed "
+        f"(ways: {ways}); others would not be seen"
     )

@@ -79,7 +79,7 @@ def test_the_groups_are_those_of_all_branches() -> None:
     torch.manual_seed(0)
     graph = gm.trace(Forked(told_apart=True).eval(), IDS)
     assert [g.size for g in graph.symmetry().groups] == [6]
-    assert any("2 ways through the model" in note for note in graph.notes)
+    assert any("(ways: 2)" in note for note in graph.notes)
 
 
 def test_a_branch_that_breaks_the_symmetry_shows(monkeypatch: pytest.MonkeyPatch) -> None:
