@@ -61,7 +61,6 @@ SWITCHES = {
     "memory tokens": Switched(wrapper={"num_memory_tokens": 2}, depth=2),
     "sigmoid": layers(attn_sigmoid=True, attn_softclamp_logits=True),
     "sparse top-k": layers(attn_sparse_topk=2),
-    "selective": Switched({"attn_selective": True}, length=3),
     "shifted tokens": layers(shift_tokens=1),
     "gated residual": layers(gate_residual=True),
     "scaled residual": layers(scale_residual=True, residual_attn=True),
