@@ -17,7 +17,7 @@ from graphmerge.algebra.equation import AxisExpr, Equation, System, Tensor, Wind
 from graphmerge.algebra.patterns import Options, Pattern, Patterns
 from graphmerge.algebra.settle import settle_unread
 from graphmerge.algebra.structure import Choice, Conflict, Structures
-from graphmerge.algebra.whole import uncut
+from graphmerge.algebra.whole import fitting, uncut
 
 
 @dataclass(slots=True)
@@ -55,18 +55,19 @@ class Leaves:
     instances: list[Instance] = field(default_factory=list)
     occurrence_box: list[int] = field(default_factory=list)
     pins: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # occurrence -> reason, equation
-    conflicts: list[tuple[int, str]] = field(default_factory=list)
+    misfits: list[tuple[int, int, int, str]] = field(default_factory=list)  # equation, term, axis: no common structure
     _parent: list[int] = field(default_factory=list)
-    _broken: dict[int, str] = field(default_factory=dict)  # equations with a conflict, and the first one
     _patterns: Patterns = field(default_factory=Patterns)
     _options: dict[str, list[Options]] = field(default_factory=dict)  # choices of each axis, once stage 1 is done
 
     @classmethod
     def of(cls, system: System) -> Leaves:
-        """Run both stages, the first again for as long as axes fall into too many parts (see `whole`)."""
+        """Run both stages, the first again for as long as axes do not fit or fall into too many parts (`whole`)."""
         leaves = cls(system)
         leaves._unify_structures()
-        fewer = uncut(system, leaves.structures, leaves.letter_nodes, leaves.axis_nodes)
+        fewer = fitting(system, leaves.misfits)
+        if fewer is None:
+            fewer = uncut(system, leaves.structures, leaves.letter_nodes, leaves.axis_nodes)
         if fewer is not None:
             return cls.of(fewer)
         leaves._divide()
@@ -83,17 +84,13 @@ class Leaves:
             for place, term in enumerate(eq.terms):
                 if term.tensor is None:
                     self._add_virtual(number, place, eq)
-                for axis, expr in zip(self.axis_nodes[self.term_tensor(number, place)], term.axes):
+                for axis, (node, expr) in enumerate(zip(self.axis_nodes[self.term_tensor(number, place)], term.axes)):
                     if not expr:
                         continue
                     try:
-                        self.structures.unify(axis, self._expression(expr, nodes))
+                        self.structures.unify(node, self._expression(expr, nodes))
                     except Conflict as conflict:
-                        self._conflict(number, conflict)
-
-    def _conflict(self, number: int, conflict: Conflict) -> None:
-        self.conflicts.append((number, str(conflict)))
-        self._broken.setdefault(number, str(conflict))
+                        self.misfits.append((number, place, axis, f"conflict: {conflict}"))
 
     def _add_virtual(self, number: int, place: int, eq: Equation) -> None:
         axes = eq.terms[place].axes
@@ -172,14 +169,11 @@ class Leaves:
         eq = self.system.equations[number]
         tensors = [self.term_tensor(number, place) for place in range(len(eq.terms))]
         found: tuple[Pattern, ...] = ()
-        if number not in self._broken:
-            letters = {letter: self.structures.choices(node) for letter, node in self.letter_nodes[number].items()}
-            try:
-                found = self._patterns.of(eq, letters, [self.axis_choices(t) for t in tensors], tensors)
-            except Conflict as conflict:
-                self._conflict(number, conflict)
-        if number in self._broken:
-            self._pin_whole(number, eq)
+        letters = {letter: self.structures.choices(node) for letter, node in self.letter_nodes[number].items()}
+        try:
+            found = self._patterns.of(eq, letters, [self.axis_choices(t) for t in tensors], tensors)
+        except Conflict as conflict:
+            self._pin_whole(number, eq, f"conflict: {conflict}")
         for pattern in found:
             boxes = [self.box(tensor, picked) for tensor, picked in zip(tensors, pattern.boxes)]
             self.instances.append(Instance(number, pattern.choice, boxes, pattern.letters))
@@ -195,9 +189,8 @@ class Leaves:
 
     # -- pins --------------------------------------------------------------------------------------------------------
 
-    def _pin_whole(self, number: int, eq: Equation) -> None:
-        """No common refinement: nothing that this equation touches may move."""
-        reason = f"conflict: {self._broken[number]}"
+    def _pin_whole(self, number: int, eq: Equation, reason: str) -> None:
+        """Parts that do not meet: nothing that this equation touches may move."""
         for place in range(len(eq.terms)):
             tensor = self.system.tensors[self.term_tensor(number, place)]
             picks = itertools.product(*(range(len(c)) for c in self.axis_choices(tensor.name)))

@@ -1,4 +1,7 @@
-"""Axes that are cut into so many parts that no table of parts can be made: they are left whole, and pinned.
+"""Axes that the structure of the others does not fit, or that it cuts into too many parts: left whole, and pinned.
+
+A view that runs across a cut (the shift of relative positions, padding to full chunks) has no common refinement with
+it. Only that axis is given up: it gets a letter of its own, pinned as all letters are that it was spelled with.
 
 A loop that writes a matrix of 64 positions row by row cuts both of its axes into 64 parts: 4,096 boxes for each tensor,
 and 262,144 joint choices for each product of two. Positions are pinned anyway. So the windows of such axes are taken
@@ -8,11 +11,11 @@ out of the equations: the whole axis and the part get a pinned letter each, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from graphmerge.algebra.equation import AxisExpr, Equation, Item, System, Term, Window, letter_of
+from graphmerge.algebra.equation import AxisExpr, Equation, Item, System, Term, Window, length_of, letter_of
 from graphmerge.algebra.structure import Structures
 
 MANY: Final = 256  # joint choices of the letters of one equation
@@ -50,6 +53,49 @@ def uncut(system: System, structures: Structures, letters: list[dict[str, int]],
     return System(system.tensors, equations) if changed else None
 
 
+def fitting(system: System, misfits: Sequence[tuple[int, int, int, str]]) -> System | None:
+    """The same system with these axes (equation, term, axis, reason) spelled by pinned letters; None if there are none.
+
+    What an equation says holds for any permutations of its letters, so also for those that leave some of them alone.
+    """
+    if not misfits:
+        return None
+    equations = list(system.equations)
+    for number in {m[0] for m in misfits}:
+        places = {(place, axis): reason for n, place, axis, reason in misfits if n == number}
+        equations[number] = _given_up(equations[number], places)
+    return System(system.tensors, equations)
+
+
+def _given_up(eq: Equation, places: Mapping[tuple[int, int], str]) -> Equation:
+    sizes, pins = dict(eq.sizes), dict(eq.pins)
+
+    def whole(expr: AxisExpr, place: int, axis: int) -> AxisExpr:
+        reason = places.get((place, axis))
+        if reason is None:
+            return expr
+        letter = f"whole:{place}:{axis}"
+        sizes[letter] = math.prod(length_of(item, eq.sizes) for item in expr)
+        pins.update(dict.fromkeys([letter, *(letter_of(item) for item in expr)], reason))
+        return (letter,)
+
+    return _spelled(eq, [[whole(e, p, a) for a, e in enumerate(t.axes)] for p, t in enumerate(eq.terms)], sizes, pins)
+
+
+def _spelled(
+    eq: Equation, axes: Sequence[Sequence[AxisExpr]], sizes: Mapping[str, int], pins: Mapping[str, str]
+) -> Equation:
+    """The equation with other expressions for its axes."""
+    terms = tuple(Term(t.tensor, tuple(own)) for t, own in zip(eq.terms, axes))
+    used = {letter_of(i) for t in terms for e in t.axes for i in e}
+    return replace(
+        eq,
+        terms=terms,
+        sizes={x: n for x, n in sizes.items() if x in used},
+        pins={x: why for x, why in pins.items() if x in used},
+    )
+
+
 def _shattering(structures: Structures, nodes: dict[str, int]) -> Iterator[int]:
     """Structures of one equation's letters that have most of its too many choices."""
     counts = {node: len(structures.choices(node)) for node in nodes.values()}
@@ -77,14 +123,8 @@ def _without_windows(eq: Equation, places: set[tuple[int, int]]) -> Equation:
         pins[letter] = pins[item.letter] = REASON
         return letter
 
-    terms = tuple(
-        Term(t.tensor, tuple(tuple(whole(i, p, a) for i in e) if (p, a) in places else e for a, e in enumerate(t.axes)))
+    axes = [
+        [tuple(whole(i, p, a) for i in e) if (p, a) in places else e for a, e in enumerate(t.axes)]
         for p, t in enumerate(eq.terms)
-    )
-    used = {letter_of(i) for t in terms for e in t.axes for i in e}
-    return replace(
-        eq,
-        terms=terms,
-        sizes={x: n for x, n in sizes.items() if x in used},
-        pins={x: why for x, why in pins.items() if x in used},
-    )
+    ]
+    return _spelled(eq, axes, sizes, pins)

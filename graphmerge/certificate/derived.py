@@ -25,8 +25,12 @@ class Factor:
 
 
 def factors(symmetry: Symmetry, tensors: Mapping[str, torch.Tensor]) -> Iterator[Factor]:
-    """Every factor of a symmetry; ``tensors`` has numbers of entries in the shape of each tensor."""
-    layout = symmetry.fit({key: tuple(ids.shape) for key, ids in tensors.items()}).layout
+    """Every factor of a symmetry; ``tensors`` has numbers of entries in the shape of each tensor.
+
+    Buffers that are no symbols in the count (tables of zeros, so far) have no entries there.
+    """
+    shapes = dict(symmetry.shapes) | {key: tuple(ids.shape) for key, ids in tensors.items()}
+    layout = {key: blocks for key, blocks in symmetry.fit(shapes).layout.items() if key in tensors}
     for group in symmetry.groups:
         moved = [key for key, blocks in layout.items() if any(m.group == group.name for b in blocks for m in b.moves)]
         shape = symmetry.shape(group.name)

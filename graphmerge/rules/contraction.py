@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphmerge.algebra import Equation
-from graphmerge.rules.registry import Call, NotCovered, broadcast, rule
+from graphmerge.rules.registry import Call, NotCovered, Ref, broadcast, rule
 
 
 @rule("aten.linear", kind="contraction")
@@ -99,7 +99,7 @@ def bilinear(call: Call) -> list[Equation]:
 
 @rule("aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution", kind="convolution")
 def convolution(call: Call) -> list[Equation]:
-    """``b (g i) x!, (g o) i k!, (g o) -> b (g o) y!``; positions are pinned."""
+    """``b (g i) x!, (g o) i k!, (g o) -> b (g o) y!``; positions are pinned, except along kernels of one."""
     x, weight, bias = call.arg(0, "input"), call.arg(1, "weight"), call.arg(2, "bias")
     whole = call.node.op.startswith("aten.convolution")
     groups = call.arg(8 if whole else 6, "groups", 1)
@@ -107,7 +107,9 @@ def convolution(call: Call) -> list[Equation]:
         raise NotCovered("transposed convolution")
     places = len(weight.shape) - 2
     batch = ["b"] if len(x.shape) == len(weight.shape) else []
-    spots = {s: [f"{s}{k}" for k in range(places)] for s in "xky"}
+    alone = [_reads_alone(call, x, weight, k) for k in range(places)]
+    spots = {s: [f"{s}{k}" for k in range(places)] for s in "xk"}
+    spots["y"] = [f"{'x' if single else 'y'}{k}" for k, single in enumerate(alone)]
     sizes = {"g": groups, "i": weight.shape[1], "o": weight.shape[0] // groups}
     sizes |= dict(zip(["b"] * len(batch), x.shape)) | dict(zip(spots["k"], weight.shape[2:]))
     sizes |= dict(zip(spots["x"], x.shape[-places:])) | dict(zip(spots["y"], call.out.shape[-places:]))
@@ -119,7 +121,17 @@ def convolution(call: Call) -> list[Equation]:
     ]
     if bias is not None:
         terms.insert(2, (bias, [("g", "o")]))
-    return [call.terms(terms, sizes, pins=[*spots["x"], *spots["k"], *spots["y"]])]
+    pins = [s[k] for s in spots.values() for k, single in enumerate(alone) if not single]
+    return [call.terms(terms, sizes, pins=pins)]
+
+
+def _reads_alone(call: Call, x: Ref, weight: Ref, place: int) -> bool:
+    """Does each position along this axis come from the one of the same number, and from no other?"""
+    padding = call.arg(4, "padding", 0)
+    around = padding if isinstance(padding, tuple) else (padding,)
+    unpadded = isinstance(padding, str) or around[min(place, len(around) - 1)] == 0
+    size = x.shape[len(x.shape) - len(weight.shape) + 2 + place]
+    return weight.shape[2 + place] == 1 and unpadded and call.out.shape[2 + place - len(weight.shape)] == size
 
 
 @rule("aten.scaled_dot_product_attention", kind="attention")

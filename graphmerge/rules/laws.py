@@ -34,7 +34,10 @@ _BY_OP = {
     **dict.fromkeys(("add", "sub"), "sum"),
     **dict.fromkeys(("sum", "mean"), "total"),
     **dict.fromkeys(LINEAR_WINDOWS, "linear"),
-    **dict.fromkeys(("cumsum", "embedding", "flip", "index", "index_add", "index_select", "neg", "roll"), "linear"),
+    **dict.fromkeys(
+        ("col2im", "cumsum", "embedding", "flip", "im2col", "index", "index_add", "index_select", "neg", "roll"),
+        "linear",
+    ),
     **dict.fromkeys(("tanh", "sin", "sinh", "asinh", "atan", "asin", "erf", "erfinv", "sign"), "odd"),
     **dict.fromkeys(("relu", "leaky_relu"), "positive"),
     "square": "square",

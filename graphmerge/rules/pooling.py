@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.aliases import plain_name
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, normal_dims, rule
 
 POOLS = tuple(f"{kind}_pool{n}d" for kind in ("adaptive_avg", "adaptive_max", "avg", "max") for n in (1, 2, 3))
@@ -78,6 +79,20 @@ def transposed_convolution(call: Call) -> list[Equation]:
     if bias is not None:
         terms.insert(2, (bias, [("g", "o")]))
     return [call.terms(terms, sizes, pins=[*spots["x"], *spots["k"], *spots["y"]])]
+
+
+@rule("aten.im2col", "aten.col2im", kind="unfolding")
+def unfold_windows(call: Call) -> list[Equation]:
+    """``b c x! y! -> b (c k!) n!``, and back: a row for each channel and place in the window, a column a window."""
+    x, name = call.tensors[0], plain_name(call.node.op)
+    image, columns = (x, call.out) if name == "im2col" else (call.out, x)
+    batch = ["b"] if len(columns.shape) == 3 else []
+    channels = image.shape[len(batch)]
+    sizes = {"b": columns.shape[0], "c": channels, "k": columns.shape[-2] // channels, "n": columns.shape[-1]}
+    sizes |= dict(zip("xy", image.shape[-2:]))
+    own: list[AxisExpr] = [(b,) for b in batch]
+    terms = [(image, [*own, ("c",), ("x",), ("y",)]), (columns, [*own, ("c", "k"), ("n",)])]
+    return [call.terms(terms if name == "im2col" else terms[::-1], sizes, pins=["k", "n", "x", "y"])]
 
 
 @rule("aten.linalg_solve_triangular", kind="contraction")

@@ -93,7 +93,7 @@ def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tup
     return tuple(taken), factors
 
 
-@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", "aten.im2col", kind="reinterpretation")
+@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", kind="reinterpretation")
 def reinterpret(call: Call) -> list[Equation]:
     """Bits or strides read otherwise: pinned."""
     return call.pin_all([*call.tensors, *call.node.outputs], call.reason)

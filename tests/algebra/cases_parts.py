@@ -131,15 +131,15 @@ case(
     tensors={},
 )
 case(
-    "a cut through the rows of a view pins, and only what it touches",
+    "a cut through the rows of a view pins the rows, and nothing beside them",
     {"p": (6, 4), "w": (4,)},
     {"u": (2, 3, 4), "s": (2, 4), "z": (4,)},
     "(a b) f -> a b f: p u",
     "[0+c+4] f -> c f: p s",
     "f -> f: w z",
     sizes={"a": 2, "b": 3},
-    groups={"a": "4"},
-    tensors={"w": "a"},
+    groups={"a": "4", "b": "4"},
+    tensors={"p": "(_ _) a", "w": "b"},
 )
 case(
     "a part of a table that nothing reads stays put; its columns go with the rest",
