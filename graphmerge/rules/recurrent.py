@@ -12,15 +12,20 @@ Terms = list[tuple[Ref, list[AxisExpr]]]
 
 @rule(*(f"aten.{name}_cell" for name in GATES), kind="recurrence")
 def cell(call: Call) -> list[Equation]:
-    """``b i, b h, (g! h) i, (g! h) h, (g! h), (g! h) -> b h``; of an LSTM the state has two tensors."""
+    """``b i, b k, (g! h) i, (g! h) k, (g! h), (g! h) -> b h``.
+
+    A GRU's state is added up, so that its k is h; an LSTM has a second state, of letter h.
+    """
     x, *rest = call.tensors
     name = call.node.op.split(".")[1].removesuffix("_cell")
     states, weights = (rest[:2], rest[2:]) if name == "lstm" else (rest[:1], rest[1:])
     lead = [f"b{d}" for d in range(len(x.shape) - 1)]
     own: list[AxisExpr] = [(b,) for b in lead]
-    sizes = dict(zip(lead, x.shape)) | {"i": x.shape[-1], "h": states[0].shape[-1], "g": GATES[name]}
-    terms: Terms = [(x, [*own, ("i",)]), *((s, [*own, ("h",)]) for s in (*states, *call.node.outputs))]
-    terms += _matrices(weights, [("i",)], "h")
+    hidden, k = states[0].shape[-1], "h" if name == "gru" else "k"
+    sizes = dict(zip(lead, x.shape)) | {"i": x.shape[-1], "h": hidden, "k": hidden, "g": GATES[name]}
+    terms: Terms = [(x, [*own, ("i",)]), (states[0], [*own, (k,)])]
+    terms += [(s, [*own, ("h",)]) for s in (*states[1:], *call.node.outputs)]
+    terms += _matrices(weights, [("i",)], "h", k)
     return [call.terms(terms, sizes, pins=["g"])]
 
 
@@ -45,7 +50,7 @@ def layers(call: Call) -> list[Equation]:
         units = [f"h{layer * ways + way}" for way in range(ways)]
         for number, unit in enumerate(units, start=layer * ways):
             sizes |= {unit: hidden, f"s{number}": 1}
-            terms += _matrices(weights[each * number : each * (number + 1)], below, unit)
+            terms += _matrices(weights[each * number : each * (number + 1)], below, unit, unit)
             row: AxisExpr = (Window(f"s{number}", number, count * ways),) if count * ways > 1 else ()
             terms += [(s, [row, ("b",), (unit,)]) for s in (*states, *call.node.outputs[1:])]
         below = [(Window(u, k * hidden, ways * hidden),) if both else (u,) for k, u in enumerate(units)]
@@ -53,8 +58,8 @@ def layers(call: Call) -> list[Equation]:
     return [call.terms(terms, sizes, pins=["g", "t"])]
 
 
-def _matrices(weights: list[Ref] | tuple[Ref, ...], inputs: list[AxisExpr], unit: str) -> Terms:
-    """``(g h) i`` for each part of the input, ``(g h) h``, and the biases ``(g h)``."""
+def _matrices(weights: list[Ref] | tuple[Ref, ...], inputs: list[AxisExpr], unit: str, state: str) -> Terms:
+    """``(g h) i`` for each part of the input, ``(g h) k`` for the state, and the biases ``(g h)``."""
     rows: AxisExpr = ("g", unit)
     first, second, *biases = weights
-    return [*((first, [rows, part]) for part in inputs), (second, [rows, (unit,)]), *((b, [rows]) for b in biases)]
+    return [*((first, [rows, part]) for part in inputs), (second, [rows, (state,)]), *((b, [rows]) for b in biases)]
