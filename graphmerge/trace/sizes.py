@@ -12,7 +12,7 @@ from graphmerge.trace.capture import capture
 from graphmerge.trace.inputs import Inputs, lengths
 from graphmerge.trace.outputs import choose_outputs
 from graphmerge.trace.program import Program
-from graphmerge.trace.ways import DEPENDS, DRAWS, note_of, other_values, way_of
+from graphmerge.trace.ways import DEPENDS, DRAWS, IDS_DECIDE, note_of, numbers_decide, other_values, way_of
 
 SIZES = 2
 
@@ -41,6 +41,9 @@ def trace_all(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] |
     first = programs[0]
     if not first.decided:
         return programs
+    if not numbers_decide(first):
+        _tell(programs, IDS_DECIDE)
+        return programs
     ways = {way_of(first)}
     for seed in range(DRAWS):
         try:
@@ -50,9 +53,14 @@ def trace_all(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] |
         if program.outputs.keys() == first.outputs.keys() and way_of(program) not in ways:
             ways.add(way_of(program))
             programs.append(program)
-    for program in programs:
-        program.notes[:] = [n for n in program.notes if not n.startswith(DEPENDS)] + [note_of(len(ways))]
+    _tell(programs, note_of(len(ways)))
     return programs
+
+
+def _tell(programs: list[Program], note: str) -> None:
+    """Put a note in the place of what the first run said of control flow."""
+    for program in programs:
+        program.notes[:] = [n for n in program.notes if not n.startswith(DEPENDS)] + [note]
 
 
 def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> list[Program]:

@@ -7,11 +7,12 @@ solution of all of them together is their meet. A way that no draw takes is not 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 
 from graphmerge.trace.inputs import Inputs
-from graphmerge.trace.program import Program
+from graphmerge.trace.program import Program, Ref
 
 DRAWS = 6
 DEPENDS = "the forward pass depends on values"
@@ -35,9 +36,31 @@ def other_values(model: torch.nn.Module, inputs: Inputs, seed: int) -> tuple[tor
     return other, inputs.with_tensors(drawn)
 
 
+def numbers_decide(program: Program) -> bool:
+    """Does anything that decides depend on weights or real inputs? Ids alone decide alike for all weights."""
+    wanted = set(program.decided)
+    for node in reversed(program.nodes):
+        if any(out.name in wanted for out in node.outputs):
+            wanted |= {ref.name for ref in _read((node.args, tuple(node.kwargs.values())))}
+    given = {f"input:{name}" for name, tensor in program.example.tensors.items() if tensor.is_floating_point()}
+    weights = {t.name for t in program.tensors.values() if t.kind in ("parameter", "buffer")}
+    return bool(wanted & (given | weights))
+
+
+def _read(value: object) -> Iterator[Ref]:
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _read(item)
+
+
 def way_of(program: Program) -> tuple[str, ...]:
     """The ops that ran: what tells one way from another."""
     return tuple(node.op for node in program.nodes)
+
+
+IDS_DECIDE = f"{DEPENDS}, but of ids alone: it was followed for those that were given"
 
 
 def note_of(ways: int) -> str:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from graphmerge.symmetry import Permutations
 from graphmerge.trace.outputs import choose_outputs
 from graphmerge.trace.settings import traceable
+from graphmerge.trace.ways import numbers_decide
 from graphmerge.verify.double import change
 from graphmerge.verify.draw import draw_inputs, draw_weights
 from graphmerge.verify.trial import Trial
@@ -53,8 +54,11 @@ class Branches:
 
 
 def other_branches(trial: Trial, model: torch.nn.Module, outputs: tuple[str, ...] | None) -> Branches | None:
-    """Run the model on drawn weights and inputs, each before and after a random element; None if no value decides."""
-    if not trial.program.decided:
+    """Run the model on drawn weights and inputs, each before and after a random element.
+
+    None if no value decides, or ids alone do: whatever the weights are, they lead the way that was traced.
+    """
+    if not numbers_decide(trial.program):
         return None
     copied = copy.deepcopy(model).eval().double()
     paths: set[tuple[str, ...]] = set()

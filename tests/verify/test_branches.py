@@ -103,3 +103,26 @@ def test_a_branch_that_breaks_the_symmetry_shows(monkeypatch: pytest.MonkeyPatch
 def test_a_model_that_decides_nothing_has_no_branches() -> None:
     model = nn.Sequential(nn.Embedding(13, 6), nn.Linear(6, 3)).eval()
     assert gm.verify(model, gm.trace(model, IDS).symmetry(), IDS).branches is None
+
+
+class IdsDecide(nn.Module):
+    """Which branch is taken depends on the ids alone, as checks of placeholder tokens do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        if bool((ids == 7).any()):
+            x = x.tanh()
+        return self.head(x)
+
+
+def test_ids_alone_decide_alike_for_all_weights() -> None:
+    model, ids = IdsDecide().eval(), (torch.tensor([[1, 7, 3, 5, 2]]),)
+    graph = gm.trace(model, ids)
+    assert any("of ids alone" in note for note in graph.notes)
+    found = gm.verify(model, graph.symmetry(), ids)
+    assert found.ok
+    assert found.branches is None
