@@ -12,6 +12,7 @@ from rich.text import Text
 
 from graphmerge.certificate import Certificate
 from graphmerge.report import numbers
+from graphmerge.report.changes import changes_text
 from graphmerge.report.fold import fold
 from graphmerge.report.render import table
 
@@ -59,8 +60,7 @@ def certificate_report(found: Certificate) -> Together:
         rows.append(["slices that trade places", f"× {order}", f"not searched; in {named}"])
     rows.append(["outputs under random elements", "unchanged" if found.sound else "CHANGED", _error(found)])
     if found.shrunk:
-        changes = [f"{name} {_short(was)} → {_short(now)}" for name, (was, now) in found.shrunk.items()]
-        rows.append(["certified on a copy", "made small", ", ".join(changes)])
+        rows.append(["certified on a copy", "made small", changes_text(found.shrunk)])
     rows.append(["seconds", numbers.seconds(found.seconds), ""])
     parts.append(table("Certificate", ["", "", ""], rows))
     if found.missed:
@@ -103,8 +103,3 @@ def _error(found: Certificate) -> str:
     text = f"largest relative error {numbers.error(found.verification.max_error)}"
     untested = len(found.verification.untested)
     return f"{text}; {numbers.count(untested)} groups untested" if untested else text
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 30 else f"{text[:27]}..."

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group as Together
 from rich.console import RenderableType
 from rich.text import Text
 
 from graphmerge.report import numbers
+from graphmerge.report.changes import changes_text
 from graphmerge.report.fold import fold
 from graphmerge.report.kinds import kinds_data, kinds_table, plain
 from graphmerge.report.render import table
 from graphmerge.verify import Verification
 
+NAMED: Final = 8  # groups, in a sentence
 HOLDS, CHANGES, UNTESTED = "holds", "changes the outputs", "untested"
 
 
@@ -56,6 +58,8 @@ def verification_report(found: Verification) -> Together:
     ]
     columns = ["group", "error", "error with an axis left out", "verdict"]
     parts: list[RenderableType] = [Text(_sentence(found))]
+    if found.shrunk:
+        parts.append(Text(f"on a copy made small: {changes_text(found.shrunk)}"))
     parts.append(table("Verification", columns, cells, numbers=["error", "error with an axis left out"]))
     if found.kinds:
         parts.append(kinds_table(found))
@@ -70,6 +74,8 @@ def verification_data(found: Verification) -> dict[str, Any]:
         "tolerance": found.tolerance,
         "seconds": found.seconds,
         "untested": list(found.untested),
+        "shrunk": {name: list(change) for name, change in found.shrunk.items()},
+        "unlike": list(found.unlike),
         "errors": dict(found.errors),
         "broken": dict(found.broken),
         "kinds": kinds_data(found),
@@ -86,6 +92,9 @@ def _sentence(found: Verification) -> str:
     )
     if found.untested:
         text += f"; {numbers.count(len(found.untested))} groups untested (leaving out an axis does not show)"
+    if found.unlike:
+        more = f" and {numbers.count(len(found.unlike) - NAMED)} more" if len(found.unlike) > NAMED else ""
+        text += f"; NOTHING IS PROVEN, the copy differs from the model in {', '.join(found.unlike[:NAMED])}{more}"
     if found.wrong_kinds:
         told = (f"{plain(found.kinds[name].kind)} of {name}" for name in found.wrong_kinds)
         text += f"; CHANGED by a random {', '.join(told)}"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from graphmerge.errors import NotEquivariant
+from graphmerge.graph import trace
 from graphmerge.symmetry import Permutations, Symmetry
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
 from graphmerge.verify.branches import Branches, other_branches
+from graphmerge.verify.copies import Changes, can_shrink, small_copy, without_counterpart, without_weights
 from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
 from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn
@@ -27,13 +29,18 @@ class Verification:
     """What was found.
 
     Attributes:
-        ok: every error is at most ``tolerance``, and every group's kind, if tried, is right.
+        ok: every error is at most ``tolerance``, every group's kind, if tried, is right, and a copy that stood for the model
+            has the same groups.
         max_error: largest relative change of any output under random elements of the whole symmetry and of each group.
         errors: the same for each group alone; the culprits are those above ``tolerance``.
         broken: for each group, the change when one of its axes is left out, or moved in part: how well the check can
             see it.
         untested: groups where no such break shows (below 1e-3): their errors prove nothing.
         kinds: what was found about each group's kind, if that was asked for.
+        shrunk: settings of the config that were made small for a copy, from and to, where a copy stood for the model;
+            then the groups are those of the copy.
+        unlike: groups of the model that have no counterpart in the copy (and the other way round), or tensors that are
+            cut or pinned otherwise: what holds of the copy says nothing of the model.
         branches: for a model whose control flow depends on data, what running it on several data showed.
         length: sequence length that was used, if there is one.
         seconds: time taken.
@@ -48,11 +55,13 @@ class Verification:
     tolerance: float = TOLERANCE
     kinds: Mapping[str, KindCheck] = field(default_factory=dict)
     branches: Branches | None = None
+    shrunk: Changes = field(default_factory=dict)
+    unlike: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Does no random element, and no random map of a kind, change an output?"""
-        right = self.branches is None or self.branches.ok
+        right = (self.branches is None or self.branches.ok) and not self.unlike
         return right and self.max_error <= self.tolerance and all(check.ok for check in self.kinds.values())
 
     @property
@@ -70,8 +79,10 @@ class Verification:
         """Raise unless ``ok``.
 
         Raises:
-            NotEquivariant: naming the groups that change the function, or whose kind does.
+            NotEquivariant: naming the groups that change the function, or whose kind does, or that a copy has not.
         """
+        if self.unlike:
+            raise NotEquivariant(f"the small copy does not have the same groups: {', '.join(self.unlike[:8])}")
         if self.max_error > self.tolerance:
             named = ", ".join(self.culprits) or "several groups together"
             raise NotEquivariant(f"{named} change the outputs by {self.max_error:.1e} (allowed: {self.tolerance:.0e})")
@@ -95,6 +106,7 @@ def verify(
     seed: int = 0,
     tolerance: float = TOLERANCE,
     kinds: bool = False,
+    shrunk: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Try random elements of ``symmetry`` on the traced model, in float64, with all weights redrawn.
@@ -105,12 +117,24 @@ def verify(
     each group's kind (`Group.kind`) are tried as well, and of the kinds that come next, which must show. ``progress``
     is called with (checks of groups done, in all).
 
+    ``shrunk`` takes a tiny copy of a Hugging Face model in its place, built from the same config; None does so for one
+    without weights (on the meta device). Then what is verified is the symmetry that is derived from the copy, and
+    ``symmetry`` must be the same up to sizes and the number of layers: what has no counterpart is in
+    ``Verification.unlike``, and nothing is claimed.
+
     Raises:
         InputError: with ``kinds``, a symmetry from a spec that has kinds: only a derived one says how they act.
         ArchitectureMismatch: the symmetry moves a tensor that the model has not.
-        TraceError: the model cannot be run.
+        TraceError: the model cannot be run, or no small copy of it.
     """
     started = time.perf_counter()
+    if shrunk or (shrunk is None and without_weights(model) and can_shrink(model)):
+        copy = small_copy(model, example_inputs)
+        found = trace(copy.model, copy.inputs, outputs).symmetry()
+        differing = without_counterpart(model, symmetry, copy.model, found, example_inputs, outputs)
+        options: dict[str, Any] = {"seed": seed, "tolerance": tolerance, "kinds": kinds, "progress": progress}
+        checked = verify(copy.model, found, copy.inputs, outputs=outputs, shrunk=False, **options)
+        return replace(checked, shrunk=copy.shrunk, unlike=differing, seconds=time.perf_counter() - started)
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, outputs, seed)
     names = [g.name for g in symmetry.groups]
