@@ -10,7 +10,7 @@ import torch
 
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
-from graphmerge.verify.copies import Changes, can_shrink, small_copy
+from graphmerge.verify.copies import Changes, can_shrink, small_copy, without_weights
 
 SMALL: Final = 20_000  # parameters; a model with fewer is certified as it is
 LENGTHS: Final = (2, 3, 5)  # positions to count at
@@ -40,12 +40,12 @@ class Subject:
 
 
 def subject_of(model: torch.nn.Module, example_inputs: Any, shrinking: bool) -> Subject:
-    """The model as it is; if it is large and has a config that can be made small, a tiny copy.
+    """The model as it is; if it is large or has no weights, and has a config that can be made small, a tiny copy.
 
     Raises:
         TraceError: no inputs are known for the model.
     """
-    if shrinking and _size(model) > SMALL and can_shrink(model):
+    if shrinking and (_size(model) > SMALL or without_weights(model)) and can_shrink(model):
         copy = small_copy(model, example_inputs)
         return Subject(copy.model, copy.inputs, copy.shrunk)
     return Subject(model, default_inputs(model) if example_inputs is None else Inputs.of(example_inputs), {})

@@ -68,6 +68,12 @@ def weight_files(directory: Path) -> list[Path]:
     raise InputError(f"{directory} holds no weights: expected {WEIGHTS} or {INDEX} (pickle files are not fetched)")
 
 
+def has_weights(directory: Path) -> bool:
+    """Is there anything that looks like weights, if only pickle files?"""
+    named = any((directory / name).is_file() for name in (WEIGHTS, INDEX))
+    return named or any(p.suffix in (*PICKLES, ".safetensors") for p in directory.iterdir())
+
+
 def refuse_pickle(path: Path) -> InputError:
     """The error for a pickle file, with the command that makes safetensors of it.
 

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from torch import nn
 
 from graphmerge.checkpoint.check import check_finite
-from graphmerge.checkpoint.directory import CONFIG, PICKLES, PROVENANCE, refuse_pickle, weight_files
+from graphmerge.checkpoint.directory import CONFIG, PICKLES, PROVENANCE, has_weights, refuse_pickle, weight_files
 from graphmerge.checkpoint.factory import call_factory, is_factory
-from graphmerge.checkpoint.pretrained import fetch, is_identifier, load_pretrained
+from graphmerge.checkpoint.pretrained import build_without_weights, fetch, is_identifier, load_pretrained
 from graphmerge.checkpoint.tokenizer import TokenizerIdentity, tokenizer_identity
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
@@ -41,6 +41,7 @@ def load_model(
     trust_remote_code: bool = False,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
+    config_only: bool | None = False,
 ) -> Loaded:
     """A model from a module, a Hugging Face directory or id, or ``file.py:factory``.
 
@@ -50,19 +51,27 @@ def load_model(
 
     Args:
         dtype: of the floating-point weights; None keeps that of the checkpoint.
+        config_only: build a directory's model from its config.json alone, on the meta device (whatever ``device`` and
+            ``dtype``), and fetch nothing else from the hub; None does so where there are no weights.
 
     Raises:
-        InputError: nothing there, no model, pickle files, untrusted code, NaN or infinite weights.
+        InputError: nothing there, no model, ``config_only`` for what has no config.json, pickle files, untrusted code,
+            NaN or infinite weights.
         ArchitectureMismatch: a checkpoint without all the weights of its class.
     """
     wanted = _dtype(dtype)
+    if config_only and (isinstance(source, nn.Module) or is_factory(str(source))):
+        raise InputError(f"{source} builds its model itself; a directory or id can be built from its config alone")
     if isinstance(source, nn.Module):
         loaded = Loaded(source, type(source).__name__)
     elif is_factory(str(source)):
         model, example_inputs = call_factory(str(source))
         loaded = Loaded(model, str(source), example_inputs=example_inputs)
     else:
-        directory = _directory(source, trust_remote_code)
+        directory = _directory(source, trust_remote_code, config_only is True)
+        if config_only or (config_only is None and (directory / CONFIG).is_file() and not has_weights(directory)):
+            model = build_without_weights(directory, trust_remote_code=trust_remote_code)
+            return Loaded(model, str(source), directory)
         model = load_pretrained(directory, trust_remote_code=trust_remote_code, dtype=wanted)
         loaded = Loaded(model, str(source), directory, tokenizer=tokenizer_identity(directory))
     check_finite(loaded.model, loaded.source)
@@ -115,7 +124,7 @@ def _checked(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tens
     return state
 
 
-def _directory(source: str | Path, trust_remote_code: bool) -> Path:
+def _directory(source: str | Path, trust_remote_code: bool, config_only: bool) -> Path:
     path = Path(source)
     if path.is_dir():
         return path
@@ -124,7 +133,7 @@ def _directory(source: str | Path, trust_remote_code: bool) -> Path:
     if path.is_file():
         raise InputError(f"{path} is a file; a model is a directory that save_pretrained wrote, or file.py:factory")
     if isinstance(source, str) and is_identifier(source):
-        return fetch(source, trust_remote_code=trust_remote_code)
+        return fetch(source, trust_remote_code=trust_remote_code, config_only=config_only)
     if isinstance(source, str) and (wrong := re.fullmatch(r"(.+):\w+", source)) and Path(wrong[1]).exists():
         raise InputError(f"{source!r}: a factory lives in a Python file, as in file.py:factory")
     raise InputError(f"there is nothing at {path}")

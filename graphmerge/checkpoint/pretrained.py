@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.utils import logging as transformers_logging
 
-from graphmerge.checkpoint.directory import read_config, weight_files
+from graphmerge.checkpoint.directory import CONFIG, read_config, weight_files
 from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import ArchitectureMismatch, GraphMergeWarning, InputError
 
@@ -46,13 +46,14 @@ def is_identifier(source: str) -> bool:
     return _IDENTIFIER.fullmatch(source) is not None
 
 
-def fetch(identifier: str, *, trust_remote_code: bool = False) -> Path:
-    """The directory of a model on the Hugging Face hub, from the local cache or downloaded.
+def fetch(identifier: str, *, trust_remote_code: bool = False, config_only: bool = False) -> Path:
+    """The directory of a model on the Hugging Face hub, from the local cache or downloaded; with its config alone.
 
     Raises:
         InputError: no such model, or the hub cannot be reached.
     """
-    wanted = [*_WANTED, "*.py"] if trust_remote_code else _WANTED
+    wanted = [CONFIG] if config_only else _WANTED
+    wanted = [*wanted, "*.py"] if trust_remote_code else wanted
     try:
         return Path(snapshot_download(identifier, allow_patterns=wanted))
     except Exception as error:  # the hub's client raises a dozen kinds, most of them several lines long
@@ -105,6 +106,27 @@ def load_pretrained(
             stacklevel=3,
         )
     return model.eval()
+
+
+def build_without_weights(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The model that a config.json describes, in eval mode on the meta device: shapes, and no values.
+
+    Raises:
+        InputError: no config that names its class, code that nobody has said to trust, or it cannot be built so.
+    """
+    with quiet_transformers():
+        model_class: Any = _model_class(directory, read_config(directory), trust_remote_code)
+        try:
+            config = model_class.config_class.from_pretrained(
+                str(directory), local_files_only=True, trust_remote_code=trust_remote_code
+            )
+            with torch.device("meta"):
+                return model_class(config).eval()
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "")
+            raise InputError(
+                f"no {model_class.__name__} can be built from the config of {directory} alone: {reason or repr(error)}"
+            ) from error
 
 
 def _check_complete(directory: Path, architecture: str, info: dict[str, Any]) -> None:

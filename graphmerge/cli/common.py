@@ -45,6 +45,12 @@ Loss = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists already.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")]
+ConfigOnly = Annotated[
+    bool,
+    typer.Option(
+        "--config-only", help="Build the model from its config.json alone, as is done where there are no weights."
+    ),
+]
 AnyTokenizer = Annotated[
     bool, typer.Option("--allow-different-tokenizers", help="Merge although the tokenizers differ.")
 ]
@@ -91,6 +97,14 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def load_shape(model: str, trust: bool, config_only: bool) -> Loaded:
+    """A model whose weights do not matter: from its config alone where it has none, or where that is asked for."""
+    loaded = load_model(model, trust_remote_code=trust, config_only=config_only or None)
+    if any(p.is_meta for p in loaded.model.parameters()):
+        say(f"{model} is built from its config alone, without weights", "note")
+    return loaded
 
 
 def load_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> tuple[Loaded, Loaded]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -11,6 +11,7 @@ from rich.text import Text
 from graphmerge.certificate import certify as run_certification
 from graphmerge.checkpoint import load_model
 from graphmerge.cli.common import (
+    ConfigOnly,
     Force,
     Json,
     Model,
@@ -20,11 +21,13 @@ from graphmerge.cli.common import (
     check_new,
     emit,
     graph_of,
+    load_shape,
     progress,
     say,
     show,
     symmetry_of,
 )
+from graphmerge.errors import InputError
 from graphmerge.report import (
     certificate_data,
     certificate_report,
@@ -45,11 +48,12 @@ def trace(
         str | None, typer.Option(help="Say why the axes of a group (or tensor, or tensor[axis]) are tied or pinned.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail at an op without a rule.")] = False,
+    config_only: ConfigOnly = False,
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Derive the groups of a model and show them, with what is pinned and why."""
-    graph = graph_of(load_model(model, trust_remote_code=trust_remote_code), strict)
+    graph = graph_of(load_shape(model, trust_remote_code, config_only), strict)
     if explain is not None:
         text = graph.explain(explain)
         show(Text(text), {"name": explain, "explanation": text}, json)
@@ -62,13 +66,14 @@ def trace(
 def derive(
     model: Model,
     out: Annotated[Path, typer.Option("--out", "-o", help="The YAML file to write.")],
+    config_only: ConfigOnly = False,
     trust_remote_code: Trust = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Derive the groups of a model and write them as a YAML spec."""
     check_new(out, force)
-    symmetry = graph_of(load_model(model, trust_remote_code=trust_remote_code)).symmetry()
+    symmetry = graph_of(load_shape(model, trust_remote_code, config_only)).symmetry()
     symmetry.to_yaml(out)
     if json:
         emit({"spec": str(out), "groups": len(symmetry.groups)})
@@ -82,28 +87,48 @@ def verify(
     kinds: Annotated[
         bool, typer.Option("--kinds", help="Try random maps of each group's kind too, and of the kinds that come next.")
     ] = False,
+    shrunk: Annotated[
+        bool,
+        typer.Option("--shrunk", help="On a tiny copy of the same config, which must have the same groups."),
+    ] = False,
+    config_only: ConfigOnly = False,
     seed: Seed = 0,
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
-    """Prove the groups on random weights in float64; exits 1 if any of them changes an output."""
-    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    """Prove the groups on random weights in float64; exits 1 if any of them changes an output.
+
+    A model without weights is verified on a tiny copy of the same config, as with --shrunk.
+    """
+    loaded = load_shape(model, trust_remote_code, config_only)
     symmetry = symmetry_of(loaded, spec)
+    options: dict[str, Any] = {"seed": seed, "kinds": kinds, "shrunk": shrunk or None}
     with progress("verifying") as tick:
-        found = run_verification(loaded.model, symmetry, loaded.example_inputs, seed=seed, kinds=kinds, progress=tick)
+        found = run_verification(loaded.model, symmetry, loaded.example_inputs, progress=tick, **options)
     show(verification_report(found), verification_data(found), json)
     if not found.ok:
         raise typer.Exit(1)
 
 
 def certify(
-    model: Model, spec: Spec = None, seed: Seed = 0, trust_remote_code: Trust = False, json: Json = False
+    model: Model,
+    spec: Spec = None,
+    config_only: ConfigOnly = False,
+    seed: Seed = 0,
+    trust_remote_code: Trust = False,
+    json: Json = False,
 ) -> None:
     """Count exactly how many permutations there are, and prove that none was missed; exits 1 unless that is proved.
 
     A large Hugging Face model is certified on a copy made small. A spec is held against the model as it is.
     """
-    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    if spec is not None and config_only:
+        raise InputError("a spec is held against the model as it is, which needs more than its config")
+    loaded = (
+        load_shape(model, trust_remote_code, config_only)
+        if spec is None
+        else load_model(model, trust_remote_code=trust_remote_code)
+    )
     symmetry = None if spec is None else check_spec(load_spec(spec), loaded.model.state_dict())
     found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
     show(certificate_report(found), certificate_data(found), json)

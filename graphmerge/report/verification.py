@@ -59,7 +59,8 @@ def verification_report(found: Verification) -> Together:
     columns = ["group", "error", "error with an axis left out", "verdict"]
     parts: list[RenderableType] = [Text(_sentence(found))]
     if found.shrunk:
-        parts.append(Text(f"on a copy made small: {changes_text(found.shrunk)}"))
+        like = "" if found.unlike else ", which has the groups of the model up to sizes and the number of layers"
+        parts.append(Text(f"on a copy made small{like}: {changes_text(found.shrunk)}"))
     parts.append(table("Verification", columns, cells, numbers=["error", "error with an axis left out"]))
     if found.kinds:
         parts.append(kinds_table(found))

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import torch
 
-from graphmerge.symmetry import Axis, Block, Run, Symmetry
+from graphmerge.symmetry import Axis, Block, Move, Run, Symmetry
 
 WORDS: Final = ("look-up", "output")  # other reasons differ: what is a constant in one may be an input of the other
 Layer = tuple[tuple[str, int], ...]  # lists that a tensor stands in, from the outside in, and its place in each
@@ -43,8 +43,9 @@ class Derived:
 def unlike(model: Derived, copy: Derived, *, sized: bool = False) -> tuple[str, ...]:
     """Groups of the model that have no counterpart in the copy, and the other way round; empty if they correspond.
 
-    Where a pin or the way that a tensor is cut differs and no group does, the tensor is named instead. Pins of parameters, and how
-    classes larger than permutations act on each axis, are compared only if both say it: a spec need not.
+    Where a pin or the way that a tensor is cut differs and no group does, the tensor is named instead. Pins of
+    parameters, and how classes larger than permutations act on each axis, are compared only if both say it: a spec need
+    not.
 
     Args:
         model: what was derived from the model, or given for it.
@@ -110,10 +111,10 @@ class _Look:
         firsts: dict[str, tuple[Layer, Fact]] = {}
         for key in self.keys:
             name, layer = self._split(key)
-            for cut, block in self._blocks(key):
+            for place, cut, block in self._blocks(key):
                 for move in block.moves:
                     homes[move.group] = _common(homes.get(move.group, layer), layer)
-                    firsts.setdefault(move.group, (layer, (name, cut, move.dims)))
+                    firsts.setdefault(move.group, (layer, (name, place, _own(cut, block, move), move.dims)))
         plain: dict[str, Fact] = {}
         for group in self.symmetry.groups:
             depth = len(homes.get(group.name, ()))
@@ -127,20 +128,21 @@ class _Look:
 
     def _cuts(self, key: str, name: str) -> Iterator[tuple[Fact, _Name]]:
         """How a tensor is cut, and what moves in each block."""
-        for cut, block in self._blocks(key):
-            yield (name, "block", cut), _Name(key, is_group=False)
+        for place, cut, block in self._blocks(key):
+            yield (name, "block", place, cut), _Name(key, is_group=False)
             for move in block.moves:
                 action = move.action if self.whole else None
                 moving = (self.references[move.group], move.dims, move.over, action)
-                yield (name, "move", cut, *moving), _Name(move.group, is_group=True)
+                yield (name, "move", place, _own(cut, block, move), *moving), _Name(move.group, is_group=True)
 
-    def _blocks(self, key: str) -> Iterator[tuple[Fact, Block]]:
-        """The blocks of a tensor, each with what is told of its runs."""
+    def _blocks(self, key: str) -> Iterator[tuple[Fact, Fact, Block]]:
+        """The blocks of a tensor, each after its place among them and what is told of its runs."""
         blocks = self.symmetry.layout.get(key, ())
         rank = len(blocks[0].runs) if blocks else 0
         starts = [sorted({block.runs[axis].offset for block in blocks}) for axis in range(rank)]
         for block in blocks:
-            yield block.runs if self.sized else tuple(_cut(run, starts[k]) for k, run in enumerate(block.runs)), block
+            place = tuple(starts[axis].index(run.offset) for axis, run in enumerate(block.runs))
+            yield place, block.runs if self.sized else tuple(map(_order, block.runs)), block
 
 
 def _says_all(symmetry: Symmetry) -> bool:
@@ -160,12 +162,13 @@ def _differences(layer: Layer, facts: Mapping[Fact, _Name], others: Layers) -> l
     likest = max(others.values(), key=lambda other: len(facts.keys() & other.keys()), default={})
     surplus = [name for fact, name in facts.items() if fact not in likest]
     lacking = [name for fact, name in likest.items() if fact not in facts]
-    groups = dict.fromkeys(name.text for name in surplus if name.is_group)
     here = f" at {_place(layer)}" if layer else ""
-    groups |= dict.fromkeys(
-        f"{name.text} of the copy{here}" for name in lacking if name.is_group and name.text not in groups
-    )
-    return list(groups or dict.fromkeys([n.text for n in surplus] or [f"{n.text} of the copy{here}" for n in lacking]))
+    for wanted in (True, False):
+        if found := [n.text for n in surplus if n.is_group is wanted]:
+            return found
+        if found := [f"{n.text} of the copy{here}" for n in lacking if n.is_group is wanted]:
+            return found
+    return []
 
 
 def _place(layer: Layer) -> str:
@@ -203,9 +206,15 @@ def _without_numbers(name: str) -> str:
     return ".".join("#" if part.isdecimal() else re.sub(r"_\d+$", "", part) for part in name.split("."))
 
 
-def _cut(run: Run, starts: list[int]) -> Fact:
-    """A run without its sizes: which of the starts is its own, and which factor is outside of which."""
-    return starts.index(run.offset), *sorted(range(len(run.sizes)), key=lambda k: -run.strides[k])
+def _order(run: Run) -> Fact:
+    """A run without its sizes: which factor is outside of which."""
+    return tuple(sorted(range(len(run.sizes)), key=lambda k: -run.strides[k]))
+
+
+def _own(cut: Fact, block: Block, move: Move) -> Fact:
+    """What is told of the runs that a move and its bases stand on."""
+    axes = {block.axis_of(dim) for dim in (*move.dims, *move.over)}
+    return tuple((axis, cut[axis]) for axis in sorted(axes))
 
 
 def _shape(axis: Axis) -> Fact:

@@ -29,8 +29,8 @@ class Verification:
     """What was found.
 
     Attributes:
-        ok: every error is at most ``tolerance``, every group's kind, if tried, is right, and a copy that stood for the model
-            has the same groups.
+        ok: every error is at most ``tolerance``, every group's kind, if tried, is right, and a copy that stood for the
+            model has the same groups.
         max_error: largest relative change of any output under random elements of the whole symmetry and of each group.
         errors: the same for each group alone; the culprits are those above ``tolerance``.
         broken: for each group, the change when one of its axes is left out, or moved in part: how well the check can

@@ -246,3 +246,38 @@ def test_load_state_of_what_is_in_memory():
     assert same(load_state(module.state_dict()), module.state_dict())
     with pytest.raises(InputError, match="'step' is a int"):
         load_state({"step": 3})
+
+
+def test_a_config_alone_gives_a_model_without_weights(tmp_path):
+    directory = saved(gpt2(), tmp_path / "whole")
+    loaded = load_model(directory, config_only=True, device="cpu", dtype="float16")
+    assert all(p.is_meta for p in loaded.model.parameters())
+    assert not loaded.model.training
+    assert loaded.model.config.n_embd == 16
+    assert not any(p.is_meta for p in load_model(directory, config_only=None).model.parameters())
+    (directory / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="holds no weights"):
+        load_model(directory)
+    assert all(p.is_meta for p in load_model(directory, config_only=None).model.parameters())
+
+
+def test_damaged_and_pickled_weights_are_not_passed_over(tmp_path):
+    directory = saved(gpt2(), tmp_path / "pickled")
+    (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
+    with pytest.raises(InputError, match="is a pickle file"):
+        load_model(directory, config_only=None)
+    (directory / "pytorch_model.bin").rename(directory / "model-00001-of-00002.safetensors")
+    with pytest.raises(InputError, match="holds no weights"):
+        load_model(directory, config_only=None)
+    (directory / "config.json").unlink()
+    (directory / "model-00001-of-00002.safetensors").unlink()
+    with pytest.raises(InputError, match=r"it has no config\.json"):
+        load_model(directory, config_only=None)
+
+
+def test_what_has_no_config_is_not_built_from_one(tmp_path):
+    with pytest.raises(InputError, match="builds its model itself"):
+        load_model("models.py:build", config_only=True)
+    directory = saved(gpt2(), tmp_path, architectures=["NoSuchModel"])
+    with pytest.raises(InputError, match="names the class NoSuchModel"):
+        load_model(directory, config_only=True)

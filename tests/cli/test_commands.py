@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig
 
 import graphmerge as gm
 from graphmerge.cli import main
@@ -187,3 +187,61 @@ def test_debug_shows_the_traceback(capsys):
 def test_unknown_options_exit_2(capsys):
     assert run(capsys, "trace", "--nonsense")[0] == 2
     assert run(capsys, "--version")[1].startswith("graphmerge ")
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory):
+    """A directory with a config.json and nothing else."""
+    folder = tmp_path_factory.mktemp("shape")
+    sizes = {"hidden_size": 24, "intermediate_size": 9, "num_hidden_layers": 3, "vocab_size": VOCABULARY}
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 10}
+    LlamaConfig(architectures=["LlamaForCausalLM"], **sizes, **heads).save_pretrained(folder)
+    return folder
+
+
+def test_a_config_alone_is_traced_and_verified(shape, tmp_path, capsys):
+    code, out, err = run(capsys, "trace", shape)
+    assert code == 0
+    assert "layers.{0..2}.query_heads" in out
+    assert "from its config alone" in err
+    code, out, _ = run(capsys, "verify", shape, "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["ok"]
+    assert data["shrunk"]["num_hidden_layers"] == [3, 2]
+    assert data["unlike"] == []
+    spec = tmp_path / "llama.yaml"
+    assert run(capsys, "spec", "derive", shape, "-o", spec)[0] == 0
+    assert run(capsys, "verify", shape, "--spec", spec)[0] == 0
+    broken = re.sub(r"(mlp\.down_proj\.weight: .*)layers\.\{(\w)\}\.ffn", r"\1_9", spec.read_text())
+    assert broken != spec.read_text()
+    spec.write_text(broken)
+    code, out, _ = run(capsys, "verify", shape, "--spec", spec)
+    assert code == 1
+    assert "NOTHING IS PROVEN" in out
+    assert "layers.0.ffn" in out
+
+
+def test_commands_that_need_weights_do_not_take_a_config_alone(shape, pair, tmp_path, capsys):
+    data = ("--data", pair / "ids.npy")
+    for command in (
+        ("match", shape, shape, "-o", tmp_path / "p"),
+        ("merge", shape, shape, "--method", "identity", "-o", tmp_path / "m"),
+        ("apply", shape, tmp_path / "p", "-o", tmp_path / "m"),
+        ("eval", shape, *data),
+        ("barrier", shape, shape, *data),
+    ):
+        code, _, err = run(capsys, *command)
+        assert code == 1
+        assert "holds no weights" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_is_verified_where_that_is_asked_for(pair, capsys):
+    code, out, err = run(capsys, "verify", pair / "a", "--shrunk")
+    assert code == 0
+    assert "on a copy made small, which has the groups of the model" in " ".join(out.split())
+    assert "from its config" not in err
+    code, _, err = run(capsys, "verify", pair / "a", "--config-only")
+    assert code == 0
+    assert "from its config alone" in err

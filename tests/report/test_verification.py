@@ -66,3 +66,22 @@ def test_kinds_are_shown_where_they_were_tried():
     assert "residual signed permutation 1.0e-15 5.0e-01 3.0e-01 holds" in lines
     assert "layers.{0..1}.v invertible 2.0e-15 1.0e-01 – holds" in lines
     assert "Kinds" not in to_text(verification_report(found()), width=200)
+
+
+def test_a_copy_is_said():
+    changes = {"num_hidden_layers": (80, 2), "hidden_size": (8192, 16)}
+    copy = replace(found(**{"layers.2.ffn": 0.0}), shrunk=changes)
+    text = to_text(verification_report(copy), width=200)
+    assert (
+        "on a copy made small, which has the groups of the model up to sizes and the number of layers: "
+        "num_hidden_layers 80 → 2, hidden_size 8192 → 16" in text
+    )
+    assert "NOTHING" not in text
+    unlike = replace(copy, unlike=tuple(f"layers.{k}.v" for k in range(10)))
+    text = to_text(verification_report(unlike), width=400)
+    assert "NOTHING IS PROVEN, the copy differs from the model in layers.0.v, layers.1.v" in text
+    assert "layers.7.v and 2 more" in text
+    data = json.loads(to_json(verification_data(unlike)))
+    assert data["ok"] is False
+    assert data["shrunk"] == {"num_hidden_layers": [80, 2], "hidden_size": [8192, 16]}
+    assert data["unlike"] == [f"layers.{k}.v" for k in range(10)]
