@@ -6,9 +6,9 @@ model as far as the symmetries of the two correspond (`graphmerge.verify.likenes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -20,6 +20,7 @@ from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
 from graphmerge.verify.likeness import Derived, unlike
 
+TRIES: Final = 6  # small copies
 Changes = Mapping[str, tuple[Any, Any]]
 
 
@@ -42,28 +43,34 @@ def without_weights(model: torch.nn.Module) -> bool:
     return any(p.is_meta for p in model.parameters())
 
 
-def small_copy(model: torch.nn.Module, example_inputs: Any = None) -> SmallCopy:
+def small_copy(
+    model: torch.nn.Module, example_inputs: Any = None, fits: Callable[[SmallCopy], bool] | None = None
+) -> SmallCopy:
     """A model of the same class from its config made small, with eager attention.
 
     Args:
         model: it needs no weights, and is not changed.
         example_inputs: what names the inputs of the copy; None takes those of the class.
+        fits: is this copy the one? If not, others follow, less small.
 
     Raises:
-        TraceError: the model has no config, or no small copy of it runs.
+        TraceError: the model has no config, or no small copy of it runs and fits.
     """
     if not can_shrink(model):
         raise TraceError(f"{type(model).__name__} has no config that a small copy could be built from")
     whole: Any = model
     given = None if example_inputs is None else Inputs.of(example_inputs)
-    built: list[tuple[Any, Inputs]] = []
+    built: list[SmallCopy] = []
 
     def build(config: Any) -> None:
         copy = type(whole)._from_config(config, attn_implementation="eager").eval()
         inputs = _fitting(copy, given)
         with torch.no_grad():
             copy(*inputs.args, **inputs.kwargs)
-        built.append((copy, inputs))
+        made = SmallCopy(copy, inputs, dict(_changes("", whole.config.to_dict(), copy.config.to_dict())))
+        if fits is not None and not fits(made):
+            raise TraceError("it does not fit")
+        built.append(made)
 
     try:
         with torch.random.fork_rng():
@@ -74,26 +81,46 @@ def small_copy(model: torch.nn.Module, example_inputs: Any = None) -> SmallCopy:
             f"no small copy of {type(model).__name__} runs ({type(error).__name__}: {line}); take a small model of "
             "its class, with example inputs for it"
         ) from error
-    copy, inputs = built[-1]
-    return SmallCopy(copy, inputs, dict(_changes("", whole.config.to_dict(), copy.config.to_dict())))
+    return built[-1]
 
 
-def without_counterpart(
-    model: torch.nn.Module,
-    symmetry: Symmetry,
-    copy: torch.nn.Module,
-    copied: Symmetry,
-    example_inputs: Any = None,
-    outputs: tuple[str, ...] | None = None,
-) -> tuple[str, ...]:
-    """What of the symmetry of a model does not correspond to that of its small copy (`unlike`).
+@dataclass(frozen=True)
+class Compared:
+    """A small copy, what was derived from it, and what of the two symmetries does not correspond (`unlike`)."""
+
+    copy: SmallCopy
+    symmetry: Symmetry
+    unlike: tuple[str, ...]
+
+
+def compared_copy(
+    model: torch.nn.Module, symmetry: Symmetry, example_inputs: Any = None, outputs: tuple[str, ...] | None = None
+) -> Compared:
+    """The first small copy whose symmetry corresponds; the first of all if none of `TRIES` does.
 
     In between stands the model with its sizes and few layers, without weights: held against the model, it shows a wrong
-    size; held against the copy, a size that vanished.
+    size; held against the copy, a size that vanished there, which a copy that is less small may still have.
+
+    Raises:
+        TraceError: no small copy of the model runs.
+        ArchitectureMismatch: the symmetry moves a tensor that the model has not.
     """
-    few = _few_layers(model, example_inputs, outputs)
     fitted = symmetry.fit({key: tuple(tensor.shape) for key, tensor in model.state_dict().items()})
-    return unlike(Derived.of(model, fitted), few, sized=True) or unlike(few, Derived.of(copy, copied))
+    few = _few_layers(model, example_inputs, outputs)
+    wrong = unlike(Derived.of(model, fitted), few, sized=True)
+    tried: list[Compared] = []
+
+    def fits(copy: SmallCopy) -> bool:
+        found = trace(copy.model, copy.inputs, outputs).symmetry()
+        tried.append(Compared(copy, found, wrong or unlike(few, Derived.of(copy.model, found))))
+        return bool(wrong) or not tried[-1].unlike or len(tried) == TRIES
+
+    try:
+        small_copy(model, example_inputs, fits)
+    except TraceError:
+        if not tried:
+            raise
+    return next((one for one in tried if not one.unlike), tried[0])
 
 
 def _few_layers(model: Any, example_inputs: Any, outputs: tuple[str, ...] | None) -> Derived:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import torch
 
-from graphmerge.symmetry import Axis, Block, Move, Run, Symmetry
+from graphmerge.symmetry import KINDS, Axis, Block, Move, Run, Symmetry
 
 WORDS: Final = ("look-up", "output")  # other reasons differ: what is a constant in one may be an input of the other
 Layer = tuple[tuple[str, int], ...]  # lists that a tensor stands in, from the outside in, and its place in each
@@ -131,7 +131,8 @@ class _Look:
         for place, cut, block in self._blocks(key):
             yield (name, "block", place, cut), _Name(key, is_group=False)
             for move in block.moves:
-                action = move.action if self.whole else None
+                many = self.symmetry[move.group].kind != KINDS[0]  # permutations act alike everywhere
+                action = move.action if self.whole and many else None
                 moving = (self.references[move.group], move.dims, move.over, action)
                 yield (name, "move", place, _own(cut, block, move), *moving), _Name(move.group, is_group=True)
 

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 
 from graphmerge.errors import NotEquivariant
-from graphmerge.graph import trace
 from graphmerge.symmetry import Permutations, Symmetry
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
 from graphmerge.verify.branches import Branches, other_branches
-from graphmerge.verify.copies import Changes, can_shrink, small_copy, without_counterpart, without_weights
+from graphmerge.verify.copies import Changes, can_shrink, compared_copy, without_weights
 from graphmerge.verify.edits import AXES_TRIED, axes_by_size, without
 from graphmerge.verify.kinds import KIND_TOLERANCE, KindCheck, check_kinds
 from graphmerge.verify.torn import torn
@@ -129,12 +128,11 @@ def verify(
     """
     started = time.perf_counter()
     if shrunk or (shrunk is None and without_weights(model) and can_shrink(model)):
-        copy = small_copy(model, example_inputs)
-        found = trace(copy.model, copy.inputs, outputs).symmetry()
-        differing = without_counterpart(model, symmetry, copy.model, found, example_inputs, outputs)
+        compared = compared_copy(model, symmetry, example_inputs, outputs)
+        copy = compared.copy
         options: dict[str, Any] = {"seed": seed, "tolerance": tolerance, "kinds": kinds, "progress": progress}
-        checked = verify(copy.model, found, copy.inputs, outputs=outputs, shrunk=False, **options)
-        return replace(checked, shrunk=copy.shrunk, unlike=differing, seconds=time.perf_counter() - started)
+        checked = verify(copy.model, compared.symmetry, copy.inputs, outputs=outputs, shrunk=False, **options)
+        return replace(checked, shrunk=copy.shrunk, unlike=compared.unlike, seconds=time.perf_counter() - started)
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, outputs, seed)
     names = [g.name for g in symmetry.groups]

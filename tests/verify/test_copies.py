@@ -190,6 +190,25 @@ def test_a_single_head_of_the_copy_is_no_head_of_the_model() -> None:
     assert "layers.0.heads" in symmetry.by_name
 
 
+def test_a_copy_that_is_less_small_where_a_size_vanished_in_the_first() -> None:
+    """A quarter of each head is rotated: of four units that is one, which has no halves."""
+    config = hf.GPTNeoXConfig(
+        hidden_size=192, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4, vocab_size=29
+    )
+    model = on_meta(hf.GPTNeoXForCausalLM, config)
+    symmetry = gm.trace(model).symmetry()
+    found = gm.verify(model, symmetry)
+    assert found.ok, found.unlike
+    assert found.shrunk["hidden_size"][1] > small_copy(model).shrunk["hidden_size"][1]
+    assert not gm.verify(model, without_group(symmetry, "layers.1.qk")).ok
+
+
+def test_actions_of_plain_permutations_do_not_count() -> None:
+    model = on_meta(hf.CLIPModel, hf.CLIPConfig())
+    found = gm.verify(model, gm.trace(model).symmetry())
+    assert found.ok, found.unlike
+
+
 def test_what_has_no_config_cannot_be_shrunk() -> None:
     with pytest.raises(gm.TraceError, match="no config"):
         small_copy(nn.Linear(2, 2))
