@@ -12,6 +12,7 @@ from torch.utils import _pytree
 from graphmerge.errors import TraceError
 
 LENGTHS = (11, 7, 5, 13, 3, 2)  # primes, so that they factor like nothing in a model
+MEASURES = ("grid", "shape", "size")  # in the names of inputs that say how large others are
 LIMITS = ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions", "max_seq_len", "max_length")
 
 HOW = (
@@ -65,8 +66,9 @@ class Inputs:
 
     @property
     def ids(self) -> dict[str, torch.Tensor]:
-        """Integer matrices (batch, length)."""
-        return {n: t for n, t in self.tensors.items() if t.dim() == 2 and not t.is_floating_point()}
+        """Integer matrices (batch, length); those that are named after measures, as grids of patches are, are none."""
+        whole = {n: t for n, t in self.tensors.items() if t.dim() == 2 and not t.is_floating_point()}
+        return {n: t for n, t in whole.items() if not any(word in n for word in MEASURES)}
 
     @property
     def sequences(self) -> dict[str, torch.Tensor]:

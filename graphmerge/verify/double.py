@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree
 
+from graphmerge.errors import TraceError
 from graphmerge.trace.program import Program
 
 
@@ -121,9 +122,22 @@ def _run(
     arguments: list[torch.Tensor],
     known: dict[torch.fx.Node, Any] | None = None,
 ) -> dict[str, torch.Tensor]:
+    """Outputs by name.
+
+    Raises:
+        TraceError: control flow depends on data, and these weights do not fit the way that was traced.
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)  # ops that draw at random draw alike in every run
-        results = interpreter.run(*arguments, initial_env=known, enable_io_processing=False)
+        try:
+            results = interpreter.run(*arguments, initial_env=known, enable_io_processing=False)
+        except (RuntimeError, IndexError) as error:
+            if not program.decided:
+                raise
+            raise TraceError(
+                "control flow depends on data, and other weights do not fit the way through the model that was traced "
+                f"({str(error).strip().partition(chr(10))[0]}); it cannot be verified"
+            ) from error
     return dict(zip(program.outputs, results))
 
 

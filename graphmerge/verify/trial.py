@@ -46,9 +46,10 @@ class Trial:
         self, model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None
     ) -> tuple[Program, Recorded]:
         failure: Exception | None = None
-        for tried in _third_sizes(model, inputs):
+        sizes = list(_third_sizes(model, inputs))
+        for tried in (*(padded(model, size) for size in sizes), inputs):  # at last without a mask
             try:
-                program = trace_once(model, padded(model, tried), outputs)
+                program = trace_once(model, tried, outputs)
                 return program, self._drawn(program, self.seed)
             except (TraceError, RuntimeError, IndexError) as error:
                 failure = failure or error
