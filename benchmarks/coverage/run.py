@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -18,6 +19,7 @@ from benchmarks.coverage.catalogue import Case
 from benchmarks.coverage.examine import Row, examine
 
 SECONDS = 60.0  # for one case
+MEMORY = 12 << 30  # bytes of address space for one process
 
 
 def sweep(cases: Sequence[Case], jobs: int, seconds: float = SECONDS) -> Iterator[dict[str, Any]]:
@@ -32,7 +34,7 @@ def sweep(cases: Sequence[Case], jobs: int, seconds: float = SECONDS) -> Iterato
         for pipe in wait(list(running), timeout=0.5):
             worker = running[pipe]  # type: ignore[index]
             yield worker.result()
-            if waiting:
+            if waiting and worker.process.is_alive():
                 worker.give(waiting.pop())
             else:
                 worker.stop()
@@ -52,10 +54,7 @@ class _Worker:
 
     def give(self, case: Case) -> None:
         self.case, self.since = case, time.perf_counter()
-        try:
-            self.pipe.send(case)
-        except (BrokenPipeError, OSError):  # it died after its last answer
-            self.process.join()
+        self.pipe.send(case)
 
     def result(self) -> dict[str, Any]:
         try:
@@ -83,6 +82,7 @@ def _work(pipe: Connection) -> None:
     import torch
 
     torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with open(os.devnull, "w") as silence:
         os.dup2(silence.fileno(), 1)
         os.dup2(silence.fileno(), 2)
