@@ -57,7 +57,7 @@ def main() -> None:
         seconds = row["seconds"].get("all", 0.0)
         name = f"{row['model_type']} {row['model_class']}"
         print(f"{number}/{len(cases)} {name}: {row['status']} {seconds:.1f} s {row['why'][:150]}", flush=True)
-        if number % 20 == 0 or number == len(cases):
+        if number % 10 == 0 or number == len(cases):
             given.results.write_text("".join(json.dumps(done[key]) + "\n" for key in sorted(done)))
     if not given.only and not given.tenth:
         PAGE.write_text(report(list(done.values())))

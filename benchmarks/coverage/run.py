@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.coverage.catalogue import Case
 from benchmarks.coverage.examine import Row, examine
 
-SECONDS = 60.0  # for one case
+SECONDS = 40.0  # for one case
 MEMORY = 12 << 30  # bytes of address space for one process
 
 

@@ -21,6 +21,7 @@ from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import NEW_VALUE
 from graphmerge.verify import Verification, verify
 
+LOCATED: Final = 60_000  # nodes of a graph whose missed freedom is located
 UNSEEN: Final = (
     "either unsound in a way that the verification did not see, or it holds for a reason that the scalar graph does "
     "not show"
@@ -38,7 +39,7 @@ class Certificate:
         counted: natural log of the number of automorphisms that move units of axes; None where not counted.
         slices_log_order: natural log of how many times more there are if whole slices of one tensor trade places too.
         slices: the tensors in which they do.
-        missed: axes on which more can move than was derived.
+        missed: axes on which more can move than was derived; empty where the graph is too large to locate them.
         reason: why there is no count, or what is wrong; empty if complete.
         verification: what random elements of the symmetry did to the outputs.
         symmetry: what was certified.
@@ -125,7 +126,7 @@ def certify(
         counted=found.log_order,
         slices_log_order=found.slices_log_order,
         slices=found.slices,
-        missed=locate(found, held.factors, derived) if held.surplus > SAME else (),
+        missed=locate(found, held.factors, derived) if held.surplus > SAME and held.locatable else (),
         reason=_verdict(held, verified),
         length=held.length,
         nodes=found.nodes,
@@ -142,6 +143,11 @@ class _Held:
     found: Count
     length: int | None
     factors: tuple[Factor, ...]
+
+    @property
+    def locatable(self) -> bool:
+        """Finding the axes takes the group itself, not its order alone: minutes for a large graph."""
+        return self.found.nodes <= LOCATED
 
     @cached_property
     def unread(self) -> tuple[str, ...]:
@@ -190,7 +196,8 @@ def _verdict(held: _Held, verified: Verification) -> str:
     wrong = [] if verified.ok else [_broken(verified)]
     if held.surplus > SAME:
         times = math.exp(min(held.surplus, 700))
-        wrong.append(f"there are {times:.6g} times as many permutations as were derived")
+        where = "" if held.locatable else f" (not located: the counted graph has more than {LOCATED:,} nodes)"
+        wrong.append(f"there are {times:.6g} times as many permutations as were derived{where}")
     elif held.surplus < -SAME:
         tested = "unsound, as the verification shows" if wrong else UNSEEN
         times = math.exp(min(-held.surplus, 700))
