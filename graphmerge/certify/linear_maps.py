@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.nodes import Nodes
 from graphmerge.certify.scalars import Scalars, like, tensor_of, unrolls
 
@@ -38,6 +39,20 @@ def resample(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
     columns = func(pixels, *args, **kwargs).reshape(shape.numel(), -1).T.tolist()  # (places, pixels)
     images = source.entries().reshape(-1, shape.numel()).tolist()
     ids = [weighted(source.nodes, image, column) for image in images for column in columns]
+    return tensor_of(source.nodes, ids, result)
+
+
+@unrolls(["grid_sampler_2d", "grid_sampler_3d"])
+def sample(func: Any, source: Scalars, grid: torch.Tensor, *args: Any, **kwargs: Any) -> Scalars:
+    """``b c x, b y -> b c y``: pixels at fixed places, each a weighted sum of those around it."""
+    if isinstance(grid, Scalars):
+        raise CertifyError(f"{func} reads at places that activations decide; such a model cannot be unrolled")
+    result, shape = like(func, source, grid, *args, **kwargs), source.shape[2:]
+    pixels = torch.eye(shape.numel(), dtype=torch.float64).reshape(1, -1, *shape)
+    ids = []
+    for images, places in zip(source.entries().flatten(2).tolist(), grid.double()):
+        columns = func(pixels, places[None], *args, **kwargs).reshape(shape.numel(), -1).T.tolist()
+        ids += [weighted(source.nodes, image, column) for image in images for column in columns]
     return tensor_of(source.nodes, ids, result)
 
 
