@@ -38,7 +38,7 @@ def main() -> None:
     done = {} if given.fresh else run.kept(given.results)
     cases = catalogue()
     if given.report:
-        PAGE.write_text(report(list(done.values())))
+        PAGE.write_text(report(list(done.values()), len(catalogue())))
         return
     if given.only:
         cases = [c for c in cases if c.model_type in given.only.split(",")]
@@ -60,7 +60,7 @@ def main() -> None:
         if number % 10 == 0 or number == len(cases):
             given.results.write_text("".join(json.dumps(done[key]) + "\n" for key in sorted(done)))
     if not given.only and not given.tenth:
-        PAGE.write_text(report(list(done.values())))
+        PAGE.write_text(report(list(done.values()), len(catalogue())))
     print(f"{dict(totals)} in {time.perf_counter() - start:.0f} s")
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from graphmerge.algebra import Equation, Origin, System, Tensor, Term
+from graphmerge.algebra.equation import letter_of
 from graphmerge.errors import UnknownOp
 from graphmerge.rules import Derived, derive, infer, pin_tensor
 from graphmerge.rules.labels import new_rows, rows_of
+from graphmerge.rules.registry import one_for_none
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 
 COPY = "@"  # between the name of a constant and the number of the equation that reads this copy of it
@@ -81,7 +83,8 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     used |= {*program.outputs.values(), *program.decided}
     for info in program.tensors.values():
         if info.name in used or info.kind in ("parameter", "buffer"):
-            system.tensors.setdefault(names[info.name], Tensor(names[info.name], info.shape, info.kind, info.value))
+            shape = one_for_none(info.shape) if info.kind == "activation" else info.shape
+            system.tensors.setdefault(names[info.name], Tensor(names[info.name], shape, info.kind, info.value))
     labels: dict[str, int] = {}
     for node in nodes:
         derived = derive(node, constants, labels)
@@ -96,11 +99,29 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
             labels[name] = rows.shape[-1]
             names[rows.name] = prefix + rows.name
             system.tensors.setdefault(names[rows.name], Tensor(names[rows.name], rows.shape, "activation"))
-        for eq in derived.equations:
-            if 0 not in eq.sizes.values():  # a tensor without entries says nothing
-                system.equations.append(_renamed(eq, names, _copies(eq, system, names, len(system.equations))))
+        for eq in filter(None, map(_without_empty, derived.equations)):
+            system.equations.append(_renamed(eq, names, _copies(eq, system, names, len(system.equations))))
     system.equations += [_renamed(eq, names) for eq in _boundary(program, labels)]
     result.notes += [n for n in program.notes if n not in result.notes]
+
+
+def _without_empty(eq: Equation) -> Equation | None:
+    """A tensor without entries says nothing, but the others of an op still go together; None without others."""
+    empty = {letter for letter, size in eq.sizes.items() if size == 0}
+    if not empty:
+        return eq
+    kept = [n for n, t in enumerate(eq.terms) if not empty & {letter_of(i) for axis in t.axes for i in axis}]
+    if len(kept) < 2:
+        return None
+    terms = tuple(eq.terms[n] for n in kept)
+    used = {letter_of(i) for t in terms for axis in t.axes for i in axis}
+    return replace(
+        eq,
+        terms=terms,
+        sizes={x: n for x, n in eq.sizes.items() if x in used},
+        pins={x: why for x, why in eq.pins.items() if x in used},
+        added=kept.index(eq.added) if eq.added in kept else None,
+    )
 
 
 def _report(result: Assembled, node: Node, derived: Derived, why: str) -> None:

@@ -149,7 +149,8 @@ class Derived:
 def derive(node: Node, constants: Mapping[str, Any], labels: Mapping[str, int] = MappingProxyType({})) -> Derived:
     """Equations of one call. An op without a rule, or a rule that does not fit, pins every axis that the op touches."""
     found = _RULES.get(op_key(node.op))
-    call = Call(node, found[1] if found else "unknown op", constants, labels)
+    kind = found[1] if found else "unknown op"
+    call = Call(inhabited(node, constants) if kind in ANY_SIZE else node, kind, constants, labels)
     outputs = [r for r in node.outputs if r.shape]
     if found is None:
         why = f"unknown op {node.op}"
@@ -162,6 +163,33 @@ def derive(node: Node, constants: Mapping[str, Any], labels: Mapping[str, int] =
         except Exception as error:  # whatever a rule trips over, pinning is sound, and it is said
             why = f"no rule for this use of {node.op}: {error}"
     return Derived([*call.pin_all([*call.tensors, *outputs], why), *about_labels(call, [])], why)
+
+
+# what these ops say does not depend on how many entries an axis has
+ANY_SIZE = (
+    "attention", "contraction", "elementwise", "expand", "identity", "look-up", "normalisation", "permute", "reduction",
+    "softmax", "view",
+)  # fmt: skip
+
+
+def one_for_none(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An axis without units as one of a single unit, which says as little."""
+    return tuple(n or 1 for n in shape)
+
+
+def inhabited(node: Node, constants: Mapping[str, Any]) -> Node:
+    """The same call on tensors that have entries: a branch that gets none in the trace ties what it would tie."""
+    every = [*_refs(node.args), *_refs(tuple(node.kwargs.values())), *node.outputs]
+    if not any(0 in ref.shape for ref in every) or any(0 in r.shape and r.name in constants for r in every):
+        return node
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, Ref):
+            return replace(value, shape=one_for_none(value.shape))
+        return tuple(map(filled, value)) if isinstance(value, tuple) else value
+
+    kwargs = {name: filled(value) for name, value in node.kwargs.items()}
+    return replace(node, args=filled(node.args), kwargs=kwargs, outputs=filled(node.outputs))
 
 
 class NotCovered(Exception):  # noqa: N818  (caught by derive)

@@ -67,18 +67,35 @@ def other_branches(trial: Trial, model: torch.nn.Module, outputs: tuple[str, ...
         seed = trial.seed + 101 + number
         generator = torch.Generator().manual_seed(seed)
         weights = draw_weights(trial.program, trial.state, generator, (1.0, 2.0, 0.5)[number % 3])
-        inputs = _inputs(trial, generator)
-        try:
-            before, path = _run(copied, trial, weights, inputs, outputs)
-        except (RuntimeError, IndexError, ValueError):
+        ways = (_inputs(trial, generator), dict(trial.program.example.tensors))  # drawn ids may stand for nothing
+        found = next((f for f in (_tried(copied, trial, weights, inputs, outputs) for inputs in ways) if f), None)
+        if found is None:
             failed += 1
             continue
+        inputs, before, path = found
         paths.add(path)
         after, path = _run(copied, trial, _permuted(trial, weights, seed), inputs, outputs)
         paths.add(path)
         alike = {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in after.items()}
         errors.append(change(before, after) if alike else float("inf"))
     return Branches(RUNS, failed, len(paths), max(errors, default=0.0))
+
+
+Outcome = tuple[Mapping[str, torch.Tensor], dict[str, torch.Tensor], tuple[str, ...]]
+
+
+def _tried(
+    model: torch.nn.Module,
+    trial: Trial,
+    weights: Mapping[str, torch.Tensor],
+    inputs: Mapping[str, torch.Tensor],
+    outputs: tuple[str, ...] | None,
+) -> Outcome | None:
+    """The inputs with the outputs and the ops of a run; None if the model does not take them."""
+    try:
+        return inputs, *_run(model, trial, weights, inputs, outputs)
+    except (RuntimeError, IndexError, ValueError):
+        return None
 
 
 def _inputs(trial: Trial, generator: torch.Generator) -> dict[str, torch.Tensor]:

@@ -32,7 +32,7 @@ def test_still(case: Case) -> None:
 
 
 def test_the_page_has_most_of_the_catalogue() -> None:
-    """Of the pinned transformers all; other versions have other models."""
+    """What it names is there; other versions of transformers have other models."""
     cases = {(c.model_type, c.model_class) for c in catalogue()}
     assert len(cases & SAID.keys()) >= 0.9 * len(SAID)
 
@@ -40,7 +40,8 @@ def test_the_page_has_most_of_the_catalogue() -> None:
 def test_a_page_says_what_the_rows_say() -> None:
     good = Row("bert", "BertModel", ("base",), status="proven", groups=3, log_order=1.5, nodes=60)
     bad = Row("gpt9", "Gpt9Model", ("causal-lm",), status="sound", why="a | in the text", missed=("x[0] (pinned)",))
-    page = report([row.as_dict() for row in (bad, good)])
+    page = report([row.as_dict() for row in (bad, good)], cases=3)
     assert said(page) == {("bert", "BertModel"): "proven", ("gpt9", "Gpt9Model"): "sound"}
+    assert "3 cases. **1 of them were not examined yet.**" in page
     assert "a \\| in the text; left free: x[0] (pinned)" in page
     assert "| all | 2 | 1 | 1 | 0 | 0 | 0 | 0 | 50.0 % |" in page

@@ -60,3 +60,33 @@ def test_dead_weights_move_with_what_they_are_tied_to() -> None:
     symmetry = gm.trace(Two(lambda a, b: a).eval(), IDS).symmetry()
     residual = next(g for g in symmetry.groups if g.size == 6)
     assert ("b.0.weight", 1) in {(a.tensor, a.axis) for a in residual.members}
+
+
+class NoneChosen(nn.Module):
+    """No position is written: what comes in goes out, though one argument of the op has no entries."""
+
+    def __init__(self, write: str) -> None:
+        super().__init__()
+        self.write = write
+        self.embed, self.other, self.head = nn.Embedding(9, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x, mask = self.embed(ids), ids == 8
+        chosen = self.other(x[mask])
+        if self.write == "masked_scatter":
+            return self.head(x.masked_scatter(mask[..., None], chosen).tanh())
+        x[mask] = chosen
+        return self.head(x.tanh())
+
+
+@pytest.mark.parametrize("write", ["masked_scatter", "index_put"])
+def test_an_op_with_an_empty_argument_still_ties_the_others(write: str) -> None:
+    model, ids = NoneChosen(write).eval(), torch.tensor([[1, 2, 3, 4, 5]])
+    graph = gm.trace(model, ids)
+    symmetry = graph.symmetry()
+    assert graph.unknown == ()
+    assert symmetry.log_order() == pytest.approx(ln(6))
+    for some in (ids, torch.tensor([[8, 1, 8, 2, 8]])):  # what nothing went through is tied for when something does
+        element = symmetry.random(seed=1)
+        with torch.no_grad():
+            assert torch.allclose(model(some), element.apply(model)(some), atol=1e-6)
