@@ -56,7 +56,9 @@ def report(rows: Sequence[Row], cases: int) -> str:
 
 def _head(rows: Sequence[Row], cases: int) -> list[str]:
     seconds = sum(r["seconds"].get("all", 0.0) for r in rows)
-    left = f" **{cases - len(rows)} of them were not examined yet.**" if cases > len(rows) else ""
+    rest = cases - len(rows)
+    left = f" **{rest} of them were not examined yet**; rows of interrupted runs are kept, also of earlier revisions."
+    left = left if rest else ""
     return [
         "# Coverage",
         "",

@@ -43,6 +43,6 @@ def test_a_page_says_what_the_rows_say() -> None:
     bad = Row("gpt9", "Gpt9Model", ("causal-lm",), status="sound", why="a | in the text", missed=("x[0] (pinned)",))
     page = report([row.as_dict() for row in (bad, good)], cases=3)
     assert said(page) == {("bert", "BertModel"): "proven", ("gpt9", "Gpt9Model"): "sound"}
-    assert "3 cases. **1 of them were not examined yet.**" in page
+    assert "3 cases. **1 of them were not examined yet**; rows of interrupted runs" in page
     assert "a \\| in the text; left free: x[0] (pinned)" in page
     assert "| all | 2 | 1 | 1 | 0 | 0 | 0 | 0 | 50.0 % |" in page
