@@ -79,7 +79,7 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
     names = {info.name: named(info) for info in program.tensors.values()}
     constants = {info.name: info.value for info in program.tensors.values() if info.kind == "constant"}
     nodes = live_nodes(program)
-    used = {r.name for n in nodes for r in (*tensor_args(n), *n.outputs)} | set(program.inputs)
+    used = {r.name for n in nodes for r in (*n.reads, *n.outputs)} | set(program.inputs)
     used |= {*program.outputs.values(), *program.decided}
     for info in program.tensors.values():
         if info.name in used or info.kind in ("parameter", "buffer"):
@@ -180,25 +180,14 @@ def _renamed(eq: Equation, names: Mapping[str, str], copies: Mapping[str, str] =
     return Equation(terms, eq.sizes, eq.pins, eq.origin, eq.law, eq.added)
 
 
-def tensor_args(node: Node) -> list[Ref]:
-    """Every tensor that a node reads."""
-
-    def refs(value: object) -> list[Ref]:
-        if isinstance(value, Ref):
-            return [value]
-        return [r for v in value for r in refs(v)] if isinstance(value, tuple) else []
-
-    return [r for a in (*node.args, *node.kwargs.values()) for r in refs(a)]
-
-
 def live_nodes(program: Program) -> list[Node]:
     """Nodes that an output or a decision needs, and those that only tie a parameter which no output reads."""
     needed = _closure(program, {*program.outputs.values(), *program.decided})
-    read = {r.name for n in program.nodes if n.name in needed for r in tensor_args(n)}
+    read = {r.name for n in program.nodes if n.name in needed for r in n.reads}
     idle = {i.name for i in program.tensors.values() if i.kind == "parameter" and i.name not in read}
     roots: set[str] = set()
     for node in program.nodes:  # in order: whatever an idle parameter flows into
-        if node.name not in needed and any(r.name in idle for r in tensor_args(node)):
+        if node.name not in needed and any(r.name in idle for r in node.reads):
             idle |= {r.name for r in node.outputs}
             roots |= {r.name for r in node.outputs}
     needed |= _closure(program, roots)
@@ -211,5 +200,5 @@ def _closure(program: Program, tensors: set[str]) -> set[str]:
     for node in reversed(program.nodes):
         if any(r.name in wanted for r in node.outputs):
             needed.add(node.name)
-            wanted |= {r.name for r in tensor_args(node)}
+            wanted |= {r.name for r in node.reads}
     return needed

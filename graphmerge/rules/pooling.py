@@ -12,8 +12,10 @@ RESAMPLED = (
     "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "upsample_bilinear2d",
     "upsample_linear1d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_trilinear3d",
 )  # fmt: skip
-TRANSFORMS = ("fft_fft", "fft_fft2", "fft_fftn", "fft_hfft", "fft_ifft", "fft_ifft2", "fft_ifftn", "fft_irfft")
-REAL_TRANSFORMS = ("fft_irfft2", "fft_irfftn", "fft_rfft", "fft_rfft2", "fft_rfftn")
+TRANSFORMS = (
+    "fft_fft", "fft_fft2", "fft_fftn", "fft_hfft", "fft_ifft", "fft_ifft2", "fft_ifftn", "fft_irfft", "fft_irfft2",
+    "fft_irfftn", "fft_rfft", "fft_rfft2", "fft_rfftn",
+)  # fmt: skip
 
 
 @rule(*(f"aten.{n}" for n in POOLS), "aten.max_pool2d_with_indices", "aten._adaptive_avg_pool2d", kind="pooling")
@@ -32,7 +34,7 @@ def resample(call: Call) -> list[Equation]:
     return [_windowed(call, x, range(2, len(x.shape)))]
 
 
-@rule(*(f"aten.{n}" for n in (*TRANSFORMS, *REAL_TRANSFORMS)), kind="transform")
+@rule(*(f"aten.{n}" for n in TRANSFORMS), kind="transform")
 def transform(call: Call) -> list[Equation]:
     """``... x! -> ... y!``: each frequency is a weighted sum of all positions."""
     x, name = call.tensors[0], call.node.op.split(".")[1]

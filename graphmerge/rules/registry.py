@@ -41,7 +41,7 @@ class Call:
     @property
     def tensors(self) -> list[Ref]:
         """All tensor arguments, in order."""
-        return [r for a in (*self.node.args, *self.node.kwargs.values()) for r in _refs(a)]
+        return self.node.reads
 
     def rows(self, ref: Ref) -> Ref | None:
         """The rows of a tensor of labels (`graphmerge.rules.labels`); None if it holds none."""
@@ -97,12 +97,6 @@ def pin_tensor(ref: Ref, reason: str, origin: Origin) -> Equation:
     letters = [f"x{k}" for k in range(len(ref.shape))]
     axes = tuple((x,) for x in letters)
     return Equation((Term(ref.name, axes),), dict(zip(letters, ref.shape)), dict.fromkeys(letters, reason), origin)
-
-
-def _refs(value: Any) -> list[Ref]:
-    if isinstance(value, Ref):
-        return [value]
-    return [r for v in value for r in _refs(v)] if isinstance(value, tuple) else []
 
 
 def op_key(op: str) -> str:
@@ -179,7 +173,7 @@ def one_for_none(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def inhabited(node: Node, constants: Mapping[str, Any]) -> Node:
     """The same call on tensors that have entries: a branch that gets none in the trace ties what it would tie."""
-    every = [*_refs(node.args), *_refs(tuple(node.kwargs.values())), *node.outputs]
+    every = [*node.reads, *node.outputs]
     if not any(0 in ref.shape for ref in every) or any(0 in r.shape and r.name in constants for r in every):
         return node
 

@@ -42,6 +42,17 @@ class Node:
     module: str = ""
     source: str = ""
 
+    @property
+    def reads(self) -> list[Ref]:
+        """Every tensor among the arguments, in order."""
+        return [r for a in (*self.args, *self.kwargs.values()) for r in _refs(a)]
+
+
+def _refs(value: Any) -> list[Ref]:
+    if isinstance(value, Ref):
+        return [value]
+    return [r for v in value for r in _refs(v)] if isinstance(value, tuple) else []
+
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:

@@ -7,12 +7,11 @@ solution of all of them together is their meet. A way that no draw takes is not 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import torch
 
 from graphmerge.trace.inputs import Inputs
-from graphmerge.trace.program import Program, Ref
+from graphmerge.trace.program import Program
 
 DRAWS = 6
 DEPENDS = "the forward pass depends on values"
@@ -41,18 +40,10 @@ def numbers_decide(program: Program) -> bool:
     wanted = set(program.decided)
     for node in reversed(program.nodes):
         if any(out.name in wanted for out in node.outputs):
-            wanted |= {ref.name for ref in _read((node.args, tuple(node.kwargs.values())))}
+            wanted |= {ref.name for ref in node.reads}
     given = {f"input:{name}" for name, tensor in program.example.tensors.items() if tensor.is_floating_point()}
     weights = {t.name for t in program.tensors.values() if t.kind in ("parameter", "buffer")}
     return bool(wanted & (given | weights))
-
-
-def _read(value: object) -> Iterator[Ref]:
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _read(item)
 
 
 def way_of(program: Program) -> tuple[str, ...]:
