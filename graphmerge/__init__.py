@@ -3,6 +3,7 @@
 __version__ = "0.1.0"  # before the imports: saved files name it
 
 from graphmerge.certificate import Certificate, certify
+from graphmerge.compare import Comparison, check, compare
 from graphmerge.errors import (
     ArchitectureMismatch,
     GraphMergeError,
@@ -27,6 +28,7 @@ __all__ = [
     "Axis",
     "Call",
     "Certificate",
+    "Comparison",
     "ConstraintGraph",
     "Curve",
     "Evaluation",
@@ -45,7 +47,9 @@ __all__ = [
     "Verification",
     "barrier",
     "certify",
+    "check",
     "check_rule",
+    "compare",
     "evaluate",
     "load_spec",
     "match",

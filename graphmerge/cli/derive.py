@@ -1,4 +1,4 @@
-"""Commands about one model: trace, spec derive, verify, certify."""
+"""Commands about one model and its spec: trace, spec (derive, check, diff), verify, certify."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ from graphmerge.cli.common import (
     show,
     symmetry_of,
 )
+from graphmerge.compare import check as run_check
+from graphmerge.compare import compare
 from graphmerge.errors import InputError
 from graphmerge.report import (
     certificate_data,
     certificate_report,
+    comparison_data,
+    comparison_report,
     symmetry_data,
     symmetry_report,
     verification_data,
@@ -79,6 +83,44 @@ def derive(
         emit({"spec": str(out), "groups": len(symmetry.groups)})
     else:
         say(f"wrote {out}: {len(symmetry.groups)} groups")
+
+
+SpecFile = Annotated[Path, typer.Argument(help="A permutation spec (YAML).", show_default=False)]
+
+
+@spec_app.command("check")
+def check(
+    spec: SpecFile,
+    model: Model,
+    config_only: ConfigOnly = False,
+    seed: Seed = 0,
+    trust_remote_code: Trust = False,
+    json: Json = False,
+) -> None:
+    """Compare a spec with what is derived from a model, by meaning; exits 1 if the spec is unsound.
+
+    Three lists: missing ties and wrong ties, each with the error that it causes, and freedom that the spec leaves out.
+    """
+    loaded = load_shape(model, trust_remote_code, config_only)
+    found = run_check(loaded.model, load_spec(spec), loaded.example_inputs, seed=seed)
+    show(comparison_report(found, (str(spec), "what is derived")), comparison_data(found), json)
+    if not found.sound and all(tie.error is None for tie in (*found.missing_ties, *found.wrong_ties)):
+        say("errors are measured on a model with weights", "note")
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@spec_app.command("diff")
+def diff(
+    a: SpecFile,
+    b: Annotated[Path, typer.Argument(help="The spec that it is compared with.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Compare two specs by meaning: names, order and pins do not count; exits 1 if they differ."""
+    found = compare(load_spec(a), load_spec(b))
+    show(comparison_report(found, (str(a), str(b))), comparison_data(found), json)
+    if not found.equal:
+        raise typer.Exit(1)
 
 
 def verify(

@@ -2,6 +2,7 @@
 
 from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, barrier_table
 from graphmerge.report.certificate import MissedRow, certificate_data, certificate_report, missed_rows
+from graphmerge.report.comparison import comparison_data, comparison_report
 from graphmerge.report.kinds import KindRow, kind_rows
 from graphmerge.report.render import to_json, to_text
 from graphmerge.report.symmetry import GroupRow, PinRow, group_rows, pin_rows, symmetry_data, symmetry_report
@@ -24,6 +25,8 @@ __all__ = [
     "barrier_table",
     "certificate_data",
     "certificate_report",
+    "comparison_data",
+    "comparison_report",
     "group_rows",
     "kind_rows",
     "missed_rows",

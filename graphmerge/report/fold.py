@@ -50,7 +50,7 @@ def split(name: str) -> tuple[Template, Indices]:
 def fill(template: Template, ranges: Collection[tuple[int, ...]]) -> str:
     """Inverse of `split`, with a set of numbers at every place."""
     left = iter(ranges)
-    return ".".join(_range_text(next(left)) if part is None else part for part in template)
+    return ".".join(range_text(next(left)) if part is None else part for part in template)
 
 
 def _products(indices: Collection[Indices]) -> list[tuple[tuple[int, ...], ...]]:
@@ -66,9 +66,9 @@ def _products(indices: Collection[Indices]) -> list[tuple[tuple[int, ...], ...]]
     return [(tuple(firsts), *product) for rest, firsts in heads.items() for product in _products(rest)]
 
 
-def _range_text(numbers: tuple[int, ...]) -> str:
+def range_text(numbers: tuple[int, ...]) -> str:
     """
-    >>> _range_text((0, 1, 2, 5)), _range_text((3,))
+    >>> range_text((0, 1, 2, 5)), range_text((3,))
     ('{0..2,5}', '3')
     """
     if len(numbers) == 1:

@@ -2,6 +2,6 @@
 
 from graphmerge.verify.kinds import KindCheck
 from graphmerge.verify.rules import RuleCheck, check_rule
-from graphmerge.verify.verify import Verification, verify
+from graphmerge.verify.verify import Verification, errors_of, verify
 
-__all__ = ["KindCheck", "RuleCheck", "Verification", "check_rule", "verify"]
+__all__ = ["KindCheck", "RuleCheck", "Verification", "check_rule", "errors_of", "verify"]

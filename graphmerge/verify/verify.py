@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -155,6 +155,24 @@ def verify(
         branches=other_branches(trial, model, outputs),
         kinds=check_kinds(trial, (trial.redrawn(n, ()) for n in (1, 2))) if kinds else {},
     )
+
+
+def errors_of(
+    model: torch.nn.Module,
+    symmetry: Symmetry,
+    groups: Iterable[str],
+    example_inputs: Any = None,
+    *,
+    seed: int = 0,
+) -> dict[str, float]:
+    """How much a random element of each of some groups alone changes the outputs: `Verification.errors`, no more.
+
+    Raises:
+        TraceError: the model cannot be run.
+    """
+    inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
+    trial = Trial(model, symmetry, inputs, None, seed)
+    return {name: _error(trial, symmetry, (name,)) for name in groups}
 
 
 class _Steps:

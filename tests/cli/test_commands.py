@@ -245,3 +245,25 @@ def test_a_copy_is_verified_where_that_is_asked_for(pair, capsys):
     code, _, err = run(capsys, "verify", pair / "a", "--config-only")
     assert code == 0
     assert "from its config alone" in err
+
+
+def test_specs_are_checked_and_compared(pair, tmp_path, capsys):
+    spec, broken = tmp_path / "gpt2.yaml", tmp_path / "broken.yaml"
+    assert run(capsys, "spec", "derive", pair / "a", "-o", spec)[0] == 0
+    code, out, _ = run(capsys, "spec", "check", spec, pair / "a")
+    assert code == 0
+    assert "equal: the same 9 groups" in " ".join(out.split())
+    broken.write_text(re.sub(r"(mlp\.c_fc\.bias: )layers\.\{l\}\.ffn", r"\1_", spec.read_text()))
+    code, out, _ = run(capsys, "spec", "check", broken, pair / "a", "--json")
+    assert code == 1
+    ties = json.loads(out)["missing_ties"]
+    assert [tie["axes"] for tie in ties] == [[f"transformer.h.{k}.mlp.c_fc.bias[0]"] for k in (0, 1)]
+    assert all(tie["error"] > 1e-3 for tie in ties)
+    code, out, _ = run(capsys, "spec", "diff", broken, spec)
+    assert code == 1
+    lines = [" ".join(part.split()) for part in out.split("\n\n")]  # as wide as it may be
+    assert lines[1] == (
+        "missing ties (unsound): 2 layers.{0,1}.ffn leaves out what moves with layers.{0,1}.ffn: "
+        "transformer.h.{0,1}.mlp.c_fc.bias[0]"
+    )
+    assert run(capsys, "spec", "diff", spec, spec)[0] == 0
