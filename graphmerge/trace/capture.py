@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import disable_autocast_cache, get_proxy_mode, make_fx
@@ -143,8 +144,9 @@ def _traced(
         _allow_non_fake_inputs=True,
         _error_on_data_dependent_ops=mode == "fake",
     )(state, given)
-    if any(isinstance(getattr(graph, str(n.target)), FakeTensor) for n in graph.graph.nodes if n.op == "get_attr"):
-        raise RuntimeError("a tensor left the trace, as x.data does")
+    held = [getattr(graph, str(n.target)) for n in graph.graph.nodes if n.op == "get_attr"]
+    if any(isinstance(t, FakeTensor) or is_functorch_wrapped_tensor(t) for t in held if isinstance(t, torch.Tensor)):
+        raise RuntimeError("a tensor left the trace, as x.data does, or what is computed inside of a transform")
     return graph, _names(chosen, [n for n in graph.graph.nodes if n.op == "placeholder"], keys)
 
 

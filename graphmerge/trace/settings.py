@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
+from graphmerge.trace.transforms import written_out
+
 DENSE = "graphmerge_dense"  # name of `dense_experts` among the implementations that a config can choose
 
 
@@ -16,7 +18,7 @@ DENSE = "graphmerge_dense"  # name of `dense_experts` among the implementations 
 def traceable(model: torch.nn.Module) -> Iterator[None]:
     """Generation caches are outputs that nobody asked for, and experts that see only the tokens routed to them make
     shapes depend on data: switch both off where a config has the switch. torch's own Transformer layers run op by op,
-    not as one kernel.
+    not as one kernel, and ``vmap`` as the ops that it comes to.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None)) is not None}
@@ -29,7 +31,8 @@ def traceable(model: torch.nn.Module) -> Iterator[None]:
     ALL_EXPERTS_FUNCTIONS[DENSE] = dense_experts
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield
+        with written_out():
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         del ALL_EXPERTS_FUNCTIONS[DENSE]
