@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -85,6 +85,7 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
         if info.name in used or info.kind in ("parameter", "buffer"):
             shape = one_for_none(info.shape) if info.kind == "activation" else info.shape
             system.tensors.setdefault(names[info.name], Tensor(names[info.name], shape, info.kind, info.value))
+    empty = {name for name, own in names.items() if own in system.tensors and 0 in system.tensors[own].shape}
     labels: dict[str, int] = {}
     for node in nodes:
         derived = derive(node, constants, labels)
@@ -99,18 +100,25 @@ def _add(result: Assembled, program: Program, prefix: str, strict: bool) -> None
             labels[name] = rows.shape[-1]
             names[rows.name] = prefix + rows.name
             system.tensors.setdefault(names[rows.name], Tensor(names[rows.name], rows.shape, "activation"))
-        for eq in filter(None, map(_without_empty, derived.equations)):
+        for eq in filter(None, (_without_empty(eq, empty) for eq in derived.equations)):
             system.equations.append(_renamed(eq, names, _copies(eq, system, names, len(system.equations))))
     system.equations += [_renamed(eq, names) for eq in _boundary(program, labels)]
     result.notes += [n for n in program.notes if n not in result.notes]
 
 
-def _without_empty(eq: Equation) -> Equation | None:
-    """A tensor without entries says nothing, but the others of an op still go together; None without others."""
+def _without_empty(eq: Equation, tensors: Set[str]) -> Equation | None:
+    """A tensor without entries says nothing, but the others of an op still go together; None without others.
+
+    ``tensors`` are those without entries, also where a rule took them for others (`one_for_none`).
+    """
     empty = {letter for letter, size in eq.sizes.items() if size == 0}
-    if not empty:
+    kept = [
+        n
+        for n, t in enumerate(eq.terms)
+        if t.tensor not in tensors and not empty & {letter_of(i) for axis in t.axes for i in axis}
+    ]
+    if len(kept) == len(eq.terms):
         return eq
-    kept = [n for n, t in enumerate(eq.terms) if not empty & {letter_of(i) for axis in t.axes for i in axis}]
     if len(kept) < 2:
         return None
     terms = tuple(eq.terms[n] for n in kept)

@@ -40,7 +40,7 @@ def draw_weights(
                 center = 0.0 if tensor.is_meta or not tensor.numel() else float(tensor.detach().double().mean())
                 drawn[name] = center + 0.3 * noise
             else:
-                narrow = min(tensor.shape[0], tensor.shape[-1])
+                narrow = max(1, min(tensor.shape[0], tensor.shape[-1]))  # a tensor may be empty
                 size = 1.0 if name in tables else gain * loud.get(name, 1.0) * narrow**-0.5
                 drawn[name] = size * noise
     return drawn

@@ -72,3 +72,9 @@ def test_the_public_door() -> None:
     model = Net().eval()
     ids = torch.tensor([[1, 2, 3]])
     assert gm.verify(model, gm.trace(model, ids).symmetry(), ids).ok
+
+
+def test_an_empty_matrix() -> None:
+    """A projection to the difference of two sizes that are equal here."""
+    model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 0), nn.Linear(0, 4)).eval()
+    assert gm.verify(model, gm.trace(model, torch.tensor([[1, 2, 3]])).symmetry(), torch.tensor([[1, 2, 3]])).ok
