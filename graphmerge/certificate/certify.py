@@ -118,7 +118,7 @@ def certify(
     names = tuple(name for name in graph.programs[0].outputs if not name.startswith(NEW_VALUE))
     count_or_reason = _count(subject, names, derived, limit, slices)
     if isinstance(count_or_reason, str):
-        reason = count_or_reason if verified.ok else f"{_broken(verified)}; {count_or_reason}"
+        reason = count_or_reason if verified.ok else f"UNSOUND: {verified.wrong}; {count_or_reason}"
         return Certificate(None if verified.ok else False, reason=reason, seconds=time.perf_counter() - start, **known)
     held, found = count_or_reason, count_or_reason.found
     return Certificate(
@@ -193,7 +193,7 @@ def _complete(held: _Held, verified: Verification) -> bool | None:
 
 def _verdict(held: _Held, verified: Verification) -> str:
     """What is wrong, in a sentence; empty if the derivation holds and is complete."""
-    wrong = [] if verified.ok else [_broken(verified)]
+    wrong = [] if verified.ok else [f"UNSOUND: {verified.wrong}"]
     if held.surplus > SAME:
         times = math.exp(min(held.surplus, 700))
         where = "" if held.locatable else f" (not located: the counted graph has more than {LOCATED:,} nodes)"
@@ -209,8 +209,3 @@ def _verdict(held: _Held, verified: Verification) -> str:
         where = f" at {held.length} positions" if held.length else ""
         wrong.append(f"no output depends on what these groups move{where}: {', '.join(held.unread[:8])}")
     return "; ".join(wrong)
-
-
-def _broken(verified: Verification) -> str:
-    named = ", ".join(verified.culprits) or "several groups together"
-    return f"UNSOUND: {named} change the outputs by {verified.max_error:.1e}"

@@ -7,18 +7,20 @@ whatever way they lead, and takes it again with permuted weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from graphmerge.errors import TraceError
 from graphmerge.symmetry import Permutations
 from graphmerge.trace.outputs import choose_outputs
 from graphmerge.trace.settings import traceable
 from graphmerge.trace.ways import numbers_decide
-from graphmerge.verify.double import change
+from graphmerge.verify.double import change, promote
 from graphmerge.verify.draw import draw_inputs, draw_weights
 from graphmerge.verify.trial import Trial
 
@@ -44,7 +46,7 @@ class Branches:
 
     @property
     def ok(self) -> bool:
-        return self.max_error <= BRANCH_TOLERANCE and self.failed < self.runs
+        return self.max_error <= BRANCH_TOLERANCE
 
     def __str__(self) -> str:
         return (
@@ -57,45 +59,57 @@ def other_branches(trial: Trial, model: torch.nn.Module, outputs: tuple[str, ...
     """Run the model on drawn weights and inputs, each before and after a random element.
 
     None if no value decides, or ids alone do: whatever the weights are, they lead the way that was traced.
+
+    Raises:
+        TraceError: the model takes none of what is drawn.
     """
     if not numbers_decide(trial.program):
         return None
     copied = copy.deepcopy(model).eval().double()
     paths: set[tuple[str, ...]] = set()
-    errors, failed = [], 0
+    errors, failures = [], []
     for number in range(RUNS):
         seed = trial.seed + 101 + number
         generator = torch.Generator().manual_seed(seed)
         weights = draw_weights(trial.program, trial.state, generator, (1.0, 2.0, 0.5)[number % 3])
         ways = (_inputs(trial, generator), dict(trial.program.example.tensors))  # drawn ids may stand for nothing
-        found = next((f for f in (_tried(copied, trial, weights, inputs, outputs) for inputs in ways) if f), None)
-        if found is None:
-            failed += 1
+        try:
+            inputs, before, path = _first_run(copied, trial, weights, ways, outputs)
+        except (RuntimeError, IndexError, ValueError) as error:
+            failures.append(error)
             continue
-        inputs, before, path = found
         paths.add(path)
         after, path = _run(copied, trial, _permuted(trial, weights, seed), inputs, outputs)
         paths.add(path)
         alike = {k: v.shape for k, v in before.items()} == {k: v.shape for k, v in after.items()}
         errors.append(change(before, after) if alike else float("inf"))
-    return Branches(RUNS, failed, len(paths), max(errors, default=0.0))
+    if not errors:
+        said = str(failures[0]).strip().partition("\n")[0]
+        raise TraceError(
+            f"control flow depends on data, and the model runs on none of the weights drawn ({said}); it cannot be "
+            "verified"
+        )
+    return Branches(RUNS, len(failures), len(paths), max(errors))
 
 
 Outcome = tuple[Mapping[str, torch.Tensor], dict[str, torch.Tensor], tuple[str, ...]]
 
 
-def _tried(
+def _first_run(
     model: torch.nn.Module,
     trial: Trial,
     weights: Mapping[str, torch.Tensor],
-    inputs: Mapping[str, torch.Tensor],
+    ways: Sequence[Mapping[str, torch.Tensor]],
     outputs: tuple[str, ...] | None,
-) -> Outcome | None:
-    """The inputs with the outputs and the ops of a run; None if the model does not take them."""
-    try:
-        return inputs, *_run(model, trial, weights, inputs, outputs)
-    except (RuntimeError, IndexError, ValueError):
-        return None
+) -> Outcome:
+    """The first inputs that the model takes, with the outputs and the ops of the run; else what the last raise."""
+    *others, last = ways
+    for inputs in others:
+        try:
+            return inputs, *_run(model, trial, weights, inputs, outputs)
+        except (RuntimeError, IndexError, ValueError):
+            continue
+    return last, *_run(model, trial, weights, last, outputs)
 
 
 def _inputs(trial: Trial, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -115,7 +129,7 @@ def _permuted(trial: Trial, weights: Mapping[str, torch.Tensor], seed: int) -> d
 
 
 class _Path(TorchDispatchMode):
-    """Notes the ops that run."""
+    """Notes the ops that run; what they make of less than double precision they make in double."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +137,19 @@ class _Path(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.ops.append(str(func))
-        return func(*args, **(kwargs or {}))
+        precise = {k: promote(v) if isinstance(v, torch.dtype) else v for k, v in (kwargs or {}).items()}
+        return func(*args, **precise)
+
+
+@contextmanager
+def _doubles() -> Iterator[None]:
+    """What is made without a dtype is made in double precision."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
 
 
 def _run(
@@ -134,7 +160,7 @@ def _run(
     outputs: tuple[str, ...] | None,
 ) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
     now = trial.program.example.with_tensors(inputs)
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), traceable(model), _Path() as path:
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), traceable(model), _doubles(), _Path() as path:
         torch.manual_seed(0)
         returned = torch.func.functional_call(model, dict(weights), now.args, now.kwargs)
     return choose_outputs(returned, outputs), tuple(path.ops)

@@ -74,26 +74,32 @@ class Verification:
         """Groups whose kind is too large: a map of that kind changes the function."""
         return tuple(g for g, check in self.kinds.items() if not check.ok)
 
+    @property
+    def wrong(self) -> str:
+        """What is not ``ok``, in a sentence: the groups that change the function, or whose kind does, or that a copy
+        has not; empty if nothing."""
+        if self.unlike:
+            return f"the small copy does not have the same groups: {', '.join(self.unlike[:8])}"
+        if self.max_error > self.tolerance:
+            named = ", ".join(self.culprits) or "several groups together"
+            return f"{named} change the outputs by {self.max_error:.1e} (allowed: {self.tolerance:.0e})"
+        if self.branches is not None and not self.branches.ok:
+            return str(self.branches)
+        told = (
+            f"a random {c.kind.replace('_', ' ')} of {g} changes the outputs by {c.error:.1e}"
+            for g, c in self.kinds.items()
+            if not c.ok
+        )
+        return f"{'; '.join(told)} (allowed: {KIND_TOLERANCE:.0e})" if self.wrong_kinds else ""
+
     def require(self) -> None:
         """Raise unless ``ok``.
 
         Raises:
-            NotEquivariant: naming the groups that change the function, or whose kind does, or that a copy has not.
+            NotEquivariant: with what is ``wrong``.
         """
-        if self.unlike:
-            raise NotEquivariant(f"the small copy does not have the same groups: {', '.join(self.unlike[:8])}")
-        if self.max_error > self.tolerance:
-            named = ", ".join(self.culprits) or "several groups together"
-            raise NotEquivariant(f"{named} change the outputs by {self.max_error:.1e} (allowed: {self.tolerance:.0e})")
-        if self.branches is not None and not self.branches.ok:
-            raise NotEquivariant(str(self.branches))
-        if self.wrong_kinds:
-            told = "; ".join(
-                f"a random {c.kind.replace('_', ' ')} of {g} changes the outputs by {c.error:.1e}"
-                for g, c in self.kinds.items()
-                if not c.ok
-            )
-            raise NotEquivariant(f"{told} (allowed: {KIND_TOLERANCE:.0e})")
+        if self.wrong:
+            raise NotEquivariant(self.wrong)
 
 
 def verify(

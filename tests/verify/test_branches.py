@@ -8,6 +8,7 @@ from torch import nn
 
 import graphmerge as gm
 from graphmerge.trace import sizes
+from graphmerge.verify import branches
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])
 
@@ -126,3 +127,38 @@ def test_ids_alone_decide_alike_for_all_weights() -> None:
     found = gm.verify(model, graph.symmetry(), ids)
     assert found.ok
     assert found.branches is None
+
+
+class HalfPrecise(Forked):
+    """Tensors that say their own precision, as a decoder's first state does."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(1, 5, 6, dtype=torch.float32)
+        state[:] = self.embed(ids).float()
+        hidden = self.up(state).sin()
+        if state.mean() > 0:
+            return self.head(state + self.left(hidden))
+        return self.head(state + self.right(hidden).cos())
+
+
+def test_branches_run_in_double_precision_throughout() -> None:
+    torch.manual_seed(0)
+    model = HalfPrecise().eval()
+    found = gm.verify(model, gm.trace(model, IDS).symmetry(), IDS)
+    assert found.branches is not None
+    assert found.branches.failed == 0
+    assert found.branches.max_error <= 1e-12
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_model_that_takes_no_drawn_weights_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = Forked().eval()
+    symmetry = gm.trace(model, IDS).symmetry()
+
+    def refuse(*_: object) -> None:
+        raise ValueError("these weights are none")
+
+    monkeypatch.setattr(branches, "_run", refuse)
+    with pytest.raises(gm.TraceError, match=r"none of the weights drawn \(these weights are none\)"):
+        gm.verify(model, symmetry, IDS)
