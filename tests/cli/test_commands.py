@@ -263,7 +263,7 @@ def test_specs_are_checked_and_compared(pair, tmp_path, capsys):
     assert code == 1
     lines = [" ".join(part.split()) for part in out.split("\n\n")]  # as wide as it may be
     assert lines[1] == (
-        "missing ties (unsound): 2 layers.{0,1}.ffn leaves out what moves with layers.{0,1}.ffn: "
-        "transformer.h.{0,1}.mlp.c_fc.bias[0]"
+        "missing ties (unsound): 2 layers.{0..1}.ffn leaves out what moves with layers.{0..1}.ffn: "
+        "transformer.h.{0..1}.mlp.c_fc.bias[0]"
     )
     assert run(capsys, "spec", "diff", spec, spec)[0] == 0
