@@ -168,8 +168,9 @@ def repeat(call: Call) -> list[Equation]:
 def repeat_interleave(call: Call) -> list[Equation]:
     """``k -> (k g)`` along one axis."""
     x, times, dim = call.tensors[0], call.arg(1, "repeats"), call.arg(2, "dim")
-    if dim is None:
+    if dim is None and len(x.shape) != 1:
         raise NotCovered("a flattened input")
+    dim = dim or 0
     letters = axis_letters(len(x.shape))
     axes: list[AxisExpr] = [(c,) for c in letters]
     out = list(axes)

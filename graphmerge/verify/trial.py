@@ -58,9 +58,17 @@ class Trial:
     def _drawn(
         self, program: Program, seed: int, gain: float = 1.0, loud: Mapping[str, float] | None = None
     ) -> Recorded:
+        """With inputs drawn anew; with ids as they were given, where the traced model does not take others."""
         generator = torch.Generator().manual_seed(seed)
         weights = draw_weights(program, self.state, generator, gain, loud or {})
-        return Recorded(program, weights, draw_inputs(program, generator))
+        drawn = draw_inputs(program, generator)
+        try:
+            return Recorded(program, weights, drawn)
+        except (TraceError, RuntimeError, IndexError):  # ids that stand for pictures, say: as many as there are parts
+            ids = {k: t.cpu() for k, t in program.example.tensors.items() if not t.is_floating_point()}
+            if all(torch.equal(t, drawn[k]) for k, t in ids.items()):
+                raise
+            return Recorded(program, weights, drawn | ids)
 
     def redrawn(self, number: int, groups: Iterable[str]) -> Trial:
         """The same with other weights, of those that `OTHER_DRAWS` lists by number, in which ``groups`` should show."""

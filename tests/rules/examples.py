@@ -408,6 +408,8 @@ example("masked_scatter", f(3, 4), mask(3, 4), f(12))
 example("masked_scatter", f(3, 4), mask(3, 4), f(3, 4))
 example("masked_scatter", f(3, 4), spread(mask(3, 1), 3, 4), f(4, 3))
 example("repeat_interleave.self_Tensor", f(3, 4), known([2, 1, 0]), 0)
+example("repeat_interleave.self_Tensor", f(3), known([2, 1, 0]))
+example("repeat_interleave.self_int", f(3), 2)
 example("repeat_interleave.self_Tensor", f(3, 4), index(3, 4), 1)
 
 # -- windows ---------------------------------------------------------------------------------------------------------

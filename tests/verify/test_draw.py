@@ -78,3 +78,24 @@ def test_an_empty_matrix() -> None:
     """A projection to the difference of two sizes that are equal here."""
     model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 0), nn.Linear(0, 4)).eval()
     assert gm.verify(model, gm.trace(model, torch.tensor([[1, 2, 3]])).symmetry(), torch.tensor([[1, 2, 3]])).ok
+
+
+class Pictures(nn.Module):
+    """Token 2 stands for a part of a picture: as many of them as there are parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.see, self.head = nn.Embedding(13, 6), nn.Linear(4, 6), nn.Linear(6, 13)
+
+    def forward(self, ids: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        x[ids == 2] = self.see(parts)
+        return self.head(x.tanh())
+
+
+def test_ids_that_stand_for_something_else_stay_where_others_do_not_fit() -> None:
+    torch.manual_seed(0)
+    model, inputs = Pictures().eval(), (torch.tensor([[1, 2, 2, 5, 2, 7]]), torch.randn(3, 4))
+    symmetry = gm.trace(model, inputs).symmetry()
+    assert [g.size for g in symmetry.groups] == [6]
+    assert gm.verify(model, symmetry, inputs).ok
