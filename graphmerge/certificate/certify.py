@@ -105,8 +105,7 @@ def certify(
     """
     start = time.perf_counter()
     subject = subject_of(model, example_inputs, shrinking=symmetry is None)
-    graph = trace(subject.model, subject.inputs, outputs)
-    derived = graph.symmetry() if symmetry is None else symmetry
+    derived = trace(subject.model, subject.inputs, outputs).symmetry() if symmetry is None else symmetry
     verified = verify(subject.model, derived, subject.inputs, outputs=outputs, seed=seed, shrunk=False)
     known: dict[str, Any] = {
         "log_order": derived.log_order(),
@@ -115,7 +114,7 @@ def certify(
         "model": type(subject.model).__name__,
         "shrunk": subject.shrunk,
     }
-    names = tuple(name for name in graph.programs[0].outputs if not name.startswith(NEW_VALUE))
+    names = tuple(name for name in verified.outputs if not name.startswith(NEW_VALUE))
     count_or_reason = _count(subject, names, derived, limit, slices)
     if isinstance(count_or_reason, str):
         reason = count_or_reason if verified.ok else f"UNSOUND: {verified.wrong}; {count_or_reason}"

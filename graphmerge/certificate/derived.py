@@ -43,7 +43,7 @@ def factors(symmetry: Symmetry, tensors: Mapping[str, torch.Tensor]) -> Iterator
                 move: dict[int, int] = {}
                 for key in moved:
                     came_from = element.move_tensor(tensors[key], layout[key])
-                    places = zip(came_from.flatten().tolist(), tensors[key].flatten().tolist())
-                    move |= {source: target for source, target in places if source != target}
+                    moving = came_from != tensors[key]
+                    move |= zip(came_from[moving].tolist(), tensors[key][moving].tolist())
                 moves.append(move)
             yield Factor(group.name, math.lgamma(group.size + 1), tuple(moves))

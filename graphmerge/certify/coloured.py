@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
+
 from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.interned import Array, numbered
+from graphmerge.certify.nodes import Family, Layer
 from graphmerge.certify.unroll import Unrolled
 
 CELL: Final = "f"  # BLISS splits the first cell first: on these graphs the fastest of its six ways
@@ -17,10 +20,10 @@ CELL: Final = "f"  # BLISS splits the first cell first: on these graphs the fast
 
 @dataclass(frozen=True)
 class Coloured:
-    """Vertices with colours, and edges; ``entries`` are the vertices of parameter entries, by entry."""
+    """Vertices with colours, (n,), and edges, (m, 2); ``entries`` are the vertices of parameter entries, by entry."""
 
-    colours: list[int]
-    edges: list[tuple[int, int]]
+    colours: Array
+    edges: Array
     entries: dict[int, int]
 
     @cached_property
@@ -32,7 +35,7 @@ class Coloured:
             raise CertifyError(
                 "counting automorphisms needs igraph, which is not installed; pip install 'graphmerge[certify]'"
             ) from None
-        return igraph.Graph(n=len(self.colours), edges=self.edges)
+        return igraph.Graph(n=len(self.colours), edges=list(zip(*self.edges.T.tolist())))
 
 
 def colour(unrolled: Unrolled) -> Coloured:
@@ -43,68 +46,119 @@ def colour(unrolled: Unrolled) -> Coloured:
     every edge has a direction). An argument is reached through a vertex of its own where that does not tell its place,
     or where it counts more than once.
     """
-    nodes = unrolled.nodes
-    vertices: dict[int, int] = {}
-    colours: list[int] = []
-    edges: list[tuple[int, int]] = []
-    palette: dict[Hashable, int] = {}
-
-    def vertex(paint: Hashable) -> int:
-        colours.append(palette.setdefault(paint, len(palette)))
-        return len(colours) - 1
-
-    for node in sorted(_reachable(unrolled)):  # children come first
-        places = [(n, vertices[c]) for n, c in enumerate(nodes.children[node]) if c not in nodes.values]
-        below = [colours[v] for _, v in places]
-        seen = tuple(below) if nodes.ordered[node] else tuple(sorted(below))
-        top = vertices[node] = vertex((_kind(unrolled, node), unrolled.outputs.get(node), seen))
-        for child, role in _roles(places, below) if nodes.ordered[node] else _repeated(places):
-            if role is None:
-                edges.append((top, child))
-            else:
-                middle = vertex(("argument", role))
-                edges += [(top, middle), (middle, child)]
-    return Coloured(colours, edges, {n: v for n, v in vertices.items() if n in unrolled.entries})
+    drawing = _Drawing(unrolled)
+    layers = unrolled.nodes.layers()
+    alive = _reachable(unrolled, layers)
+    drawing.draw_symbols([n for n in unrolled.nodes.symbols if alive[n]])
+    for layer in layers:
+        if (live := alive[layer.ids]).any():
+            drawing.draw(layer.family, layer.ids[live], layer.rows[live])
+    entries = {n: int(drawing.vertex[n]) for n in unrolled.entries if alive[n]}
+    return Coloured(np.concatenate(drawing.colours), np.concatenate(drawing.edges), entries)
 
 
-def _reachable(unrolled: Unrolled) -> set[int]:
-    """The outputs and all that they are computed from, constants left out."""
-    nodes = unrolled.nodes
-    found: set[int] = set()
-    waiting = [n for n in unrolled.outputs if n not in nodes.values]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting += [c for c in nodes.children[node] if c not in nodes.values]
-    return found
+def _reachable(unrolled: Unrolled, layers: Sequence[Layer]) -> Array:
+    """Which nodes are outputs or what these are computed from, (nodes,)."""
+    alive = np.zeros(len(unrolled.nodes), np.bool_)
+    alive[list(unrolled.outputs)] = True
+    for layer in reversed(layers):
+        alive[layer.rows[alive[layer.ids]]] = True
+    return alive
 
 
-def _kind(unrolled: Unrolled, node: int) -> Hashable:
-    """What must be alike for two nodes to trade places: the tensors of an entry; else operation and constants."""
-    nodes = unrolled.nodes
-    if node in unrolled.entries:
-        return unrolled.entries[node]
-    constants = [(c if c in nodes.values else None) for c in nodes.children[node]]
-    known = tuple(constants) if nodes.ordered[node] else tuple(sorted(c for c in constants if c is not None))
-    return nodes.ops[node], nodes.ordered[node], len(constants), known
+class _Drawing:
+    """Vertices and edges as they are drawn, children first. Of every node it knows the vertex and the colour."""
+
+    def __init__(self, unrolled: Unrolled) -> None:
+        nodes = unrolled.nodes
+        self.unrolled = unrolled
+        self.constant = np.zeros(len(nodes), np.bool_)
+        self.constant[list(nodes.values)] = True
+        self.output = np.zeros(len(nodes), np.bool_)
+        self.output[list(unrolled.outputs)] = True
+        self.vertex = np.full(len(nodes), -1)
+        self.colour = np.full(len(nodes), -1)
+        self.colours: list[Array] = [np.empty(0, np.int64)]
+        self.edges: list[Array] = [np.empty((0, 2), np.int64)]
+        self._vertices = 0
+        self._used = 0  # colours
+        self._palette: dict[Hashable, int] = {}
+        self._shades: dict[int, dict[bytes, int]] = {}  # by family: colours by those of the arguments
+
+    def draw_symbols(self, symbols: Sequence[int]) -> None:
+        """Entries of one tensor are alike; every entry of an input is unlike all others."""
+        entries, outputs, names = self.unrolled.entries, self.unrolled.outputs, self.unrolled.nodes.symbols
+        painted = [self._paint((entries.get(n) or ("symbol", names[n]), outputs.get(n))) for n in symbols]
+        self._place(np.array(symbols, np.int64), np.array(painted, np.int64))
+
+    def draw(self, family: Family, ids: Array, rows: Array) -> None:
+        """Operations, (n,), on arguments that are drawn or constants, (n, arity)."""
+        known = self.constant[rows]
+        below = np.where(known, 2 * rows.astype(np.int64) + 1, 2 * self.colour[rows])
+        shades = self._shades.setdefault(id(family), {})
+        colours, fresh = numbered(shades, below if family.ordered else np.sort(below, 1), self._used)
+        self._used += len(fresh)
+        for n in np.flatnonzero(self.output[ids]):
+            colours[n] = self._paint((int(colours[n]), self.unrolled.outputs[int(ids[n])]))
+        self._place(ids, colours)
+        if family.ordered:
+            self._join(ids, rows, ~known, _places(below), "place", plain=0)
+        else:
+            first, times = _repeated(rows)
+            self._join(ids, rows, first & ~known, times, "times", plain=1)
+
+    def _paint(self, paint: Hashable) -> int:
+        if paint not in self._palette:
+            self._palette[paint] = self._used
+            self._used += 1
+        return self._palette[paint]
+
+    def _new(self, colours: Array) -> Array:
+        """That many vertices."""
+        self.colours.append(colours)
+        self._vertices += len(colours)
+        return np.arange(self._vertices - len(colours), self._vertices)
+
+    def _place(self, ids: Array, colours: Array) -> None:
+        self.colour[ids] = colours
+        self.vertex[ids] = self._new(colours)
+
+    def _join(self, ids: Array, rows: Array, drawn: Array, roles: Array, name: str, plain: int) -> None:
+        """Edges to the arguments that are ``drawn``, through a vertex that says the role where it is not ``plain``."""
+        tops = np.broadcast_to(self.vertex[ids][:, None], rows.shape)[drawn]
+        arguments, roles = self.vertex[rows[drawn]], roles[drawn]
+        direct = roles == plain
+        self.edges.append(np.stack([tops[direct], arguments[direct]], 1))
+        if direct.all():
+            return
+        kinds, which = np.unique(roles[~direct], return_inverse=True)
+        painted = np.array([self._paint(("argument", (name, int(kind)))) for kind in kinds])
+        between = self._new(painted[which])
+        self.edges.append(np.stack([tops[~direct], between], 1))
+        self.edges.append(np.stack([between, arguments[~direct]], 1))
 
 
-Argument = tuple[int, Hashable]  # its vertex, and what tells it apart if its colour does not
+def _places(colours: Array) -> Array:
+    """For arguments whose place matters: the place, or 0 for the first of each colour, which needs no telling apart.
+
+    Rows, (n, arity), of colours.
+    """
+    order = np.argsort(colours, 1, kind="stable")
+    ranked = np.take_along_axis(colours, order, 1)
+    again = np.zeros(colours.shape, np.bool_)
+    np.put_along_axis(again, order[:, 1:], ranked[:, 1:] == ranked[:, :-1], 1)
+    return np.where(again, np.arange(colours.shape[1]), 0)
 
 
-def _roles(places: Sequence[tuple[int, int]], colours: Sequence[int]) -> Iterator[Argument]:
-    """Arguments whose place matters: the first of each colour needs no telling apart."""
-    met: set[int] = set()
-    for (place, vertex), colour in zip(places, colours):
-        yield vertex, ("place", place) if colour in met else None
-        met.add(colour)
-
-
-def _repeated(places: Sequence[tuple[int, int]]) -> Iterator[Argument]:
-    """Arguments whose place does not matter, each once."""
-    for vertex, times in Counter(v for _, v in places).items():
-        yield vertex, ("times", times) if times > 1 else None
+def _repeated(rows: Array) -> tuple[Array, Array]:
+    """For arguments whose place does not matter, in sorted rows, (n, arity): which are the first of equal ones, and how
+    many these are."""
+    first = np.ones(rows.shape, np.bool_)
+    first[:, 1:] = rows[:, 1:] != rows[:, :-1]
+    starts = np.flatnonzero(first)
+    times = np.zeros(rows.size, np.int64)
+    times[starts] = np.diff(np.append(starts, rows.size))
+    return first, times.reshape(rows.shape)
 
 
 def log_order(graph: Coloured, fixed: Collection[int] = ()) -> float:
@@ -144,7 +198,7 @@ def joined(entries: Iterable[int], moves: Iterable[Mapping[int, int]]) -> dict[i
 
 def _told_apart(graph: Coloured, fixed: Collection[int]) -> list[int]:
     """The colours, with one of its own for each fixed entry."""
-    colours = list(graph.colours)
+    colours = graph.colours.tolist()
     fresh = max(colours, default=0)
     for number, entry in enumerate(fixed, start=1):
         if entry in graph.entries:

@@ -35,12 +35,20 @@ def contract(func: Any, left: Any, right: Any) -> Scalars:
     nodes.require(result.numel())
     rows = a.unsqueeze(-2).expand(*a.shape[:-1], b.shape[-1], a.shape[-1])  # (..., n, m, k)
     columns = b.mT.unsqueeze(-3).expand(rows.shape)  # (..., n, m, k)
-    lines = zip(rows.reshape(-1, a.shape[-1]).tolist(), columns.reshape(-1, a.shape[-1]).tolist())
-    return tensor_of(nodes, [_sum_products(nodes, *line) for line in lines], result)
+    return tensor_of(nodes, _sum_products(nodes, rows.flatten(0, -2), columns.flatten(0, -2)), result)
 
 
-def _sum_products(nodes: Nodes, left: list[int], right: list[int]) -> int:
-    return nodes.reduce("sum", [nodes.times(x, y) for x, y in zip(left, right) if x != OUTSIDE])
+def _sum_products(nodes: Nodes, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """``n k, n k -> n``: a sum of products a row, without what is outside on the left."""
+    inside = left != OUTSIDE
+    products = torch.full(left.shape, OUTSIDE)
+    products[inside] = nodes.times_each(left[inside], right[inside])
+    counts = inside.sum(1)
+    ids = torch.empty(len(left), dtype=torch.int64)
+    for count in counts.unique().tolist():
+        rows = counts == count
+        ids[rows] = nodes.reduce_each("sum", products[rows][inside[rows]].reshape(int(rows.sum()), count))
+    return ids
 
 
 @unrolls(["convolution"])
@@ -74,14 +82,9 @@ def convolve(
     batch, places = x.shape[0], result.shape[2:].numel()
     x = x.reshape(batch, groups, kernel.shape[1], places, -1).transpose(2, 3).flatten(3)  # (b, g, y, i·k)
     kernel = kernel.reshape(groups, -1, x.shape[-1])  # (g, o, i·k)
-    sums = [
-        _sum_products(nodes, seen, taps)
-        for image in x.tolist()
-        for group, filters in zip(image, kernel.tolist())
-        for taps in filters
-        for seen in group
-    ]
-    out = tensor_of(nodes, sums, result)
+    seen = x[:, :, None].expand(-1, -1, kernel.shape[1], -1, -1)  # (b, g, o, y, i·k)
+    taps = kernel[:, :, None].expand(seen.shape)
+    out = tensor_of(nodes, _sum_products(nodes, seen.flatten(0, -2), taps.flatten(0, -2)), result)
     return out if bias is None else out + bias.reshape(-1, *[1] * len(stride))
 
 
@@ -104,20 +107,21 @@ def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: An
     """One node for all that a result is reduced from; where an extreme is, is a label."""
     result = like(func, source, *([] if dim is None else [dim]), *args, **kwargs)
     nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
-    ids = [nodes.reduce(REDUCTIONS[name], line) for line in lines]
+    ids = nodes.reduce_each(REDUCTIONS[name], lines)
     if isinstance(result, torch.Tensor):
         return tensor_of(nodes, ids, result)
-    where = [label(nodes, line, value, ("ranked", 0, name == "max")) for line, value in zip(lines, ids)]
+    op = ("ranked", 0, name == "max")
+    where = [label(nodes, line, value, op) for line, value in zip(lines.tolist(), ids.tolist())]
     return tensor_of(nodes, ids, result[0]), tensor_of(nodes, where, result[1])
 
 
-def _lines(source: Scalars, dim: Any) -> list[list[int]]:
-    """What each result is reduced from, along ``dim`` (None: everything)."""
+def _lines(source: Scalars, dim: Any) -> torch.Tensor:
+    """What each result is reduced from, along ``dim`` (None: everything): (results, entries)."""
     axes = [dim] if isinstance(dim, int) else list(dim or range(source.dim()))
     reduced = {d % source.dim() for d in axes}
     kept = [d for d in range(source.dim()) if d not in reduced]
     results = torch.Size(source.shape[d] for d in kept).numel()
-    return source.entries().permute(*kept, *sorted(reduced)).reshape(results, -1).tolist()
+    return source.entries().permute(*kept, *sorted(reduced)).reshape(results, -1)
 
 
 @unrolls(["cumprod", "cumsum"])
@@ -125,10 +129,7 @@ def cumulate(func: Any, source: Scalars, dim: int, **kwargs: Any) -> Scalars:
     """A sum or product for every position: of all up to it."""
     op = func._schema.name.removeprefix("aten::cum")
     lines = source.entries().movedim(dim, -1)
-    reduced = [
-        source.nodes.reduce(op, line[: n + 1])
-        for line in lines.reshape(-1, lines.shape[-1]).tolist()
-        for n in range(len(line))
-    ]
-    ids = torch.tensor(reduced, dtype=torch.int64).reshape(lines.shape).movedim(-1, dim)
+    rows = lines.reshape(-1, lines.shape[-1])
+    reduced = [source.nodes.reduce_each(op, rows[:, : n + 1]) for n in range(rows.shape[1])]
+    ids = torch.stack(reduced, 1).reshape(lines.shape).movedim(-1, dim)
     return Scalars(source.nodes, ids, like(func, source, dim, **kwargs).dtype)

@@ -26,7 +26,6 @@ OTHERS: Final = (
     "threshold", "trunc", "xlogy",
 )  # fmt: skip
 ENTRIES: Final = (torch.Tensor, bool, int, float, complex)
-Row = tuple[int, ...]
 
 
 @unrolls([*COMMUTATIVE, *OTHERS])
@@ -41,49 +40,62 @@ def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
     op = (name, tuple(kwargs), tuple(settings)) if kwargs or any(settings) else name
     ordered = name not in COMMUTATIVE or bool(kwargs)
     rows = _rows(nodes, [a for a in given if isinstance(a, ENTRIES)], result.shape)
-    values = _fold(nodes, func, args, kwargs, {row for row in rows if nodes.values.keys() >= set(row)})
-    ids = [values[row] if row in values else _apply(nodes, op, row, ordered) for row in rows]
+    ids = torch.empty(len(rows), dtype=torch.int64)
+    known = nodes.is_constant(rows).all(1)
+    ids[known] = _fold(nodes, func, args, kwargs, rows[known])
+    ids[~known] = _apply(nodes, op, rows[~known], ordered)
     return tensor_of(nodes, ids, result)
 
 
-def _apply(nodes: Nodes, op: Hashable, row: Row, ordered: bool) -> int:
-    """One node; whether a label is a certain unit, the label knows already, and what is multiplied by 0 is 0."""
+def _apply(nodes: Nodes, op: Hashable, rows: torch.Tensor, ordered: bool) -> torch.Tensor:
+    """One node a row; whether a label is a certain unit, the label knows already, and what is multiplied by 0 is 0."""
     if op == "mul":
-        return nodes.times(*row)
-    if op == "eq":
-        for label, unit in (row, row[::-1]):
-            if label in nodes.choices and unit in nodes.values:
-                number, units = nodes.values[unit], nodes.choices[label].units
-                return units[int(number.real)] if number in range(len(units)) else nodes.constant(False)
-    return nodes.apply(op, row, ordered)
+        return nodes.times_each(*rows.unbind(1))
+    if op == "eq" and (labelled := nodes.is_label(rows).any(1)).any():
+        ids = torch.empty(len(rows), dtype=torch.int64)
+        ids[~labelled] = nodes.apply_each(op, rows[~labelled], ordered)
+        ids[labelled] = torch.tensor([_is_unit(nodes, *row) for row in rows[labelled].tolist()], dtype=torch.int64)
+        return ids
+    return nodes.apply_each(op, rows, ordered)
 
 
-def _rows(nodes: Nodes, arguments: Iterable[Any], shape: torch.Size) -> list[Row]:
-    """For each entry of the result the nodes that it is computed from."""
-    return list(zip(*[ids_of(nodes, a).expand(shape).flatten().tolist() for a in arguments]))
+def _is_unit(nodes: Nodes, left: int, right: int) -> int:
+    """The node of "this label is this unit"."""
+    for label, unit in ((left, right), (right, left)):
+        if label in nodes.choices and unit in nodes.values:
+            number, units = nodes.values[unit], nodes.choices[label].units
+            return units[int(number.real)] if number in range(len(units)) else nodes.constant(False)
+    return nodes.apply("eq", (left, right), ordered=False)
 
 
-def _fold(nodes: Nodes, func: Any, args: Any, kwargs: Any, rows: set[Row]) -> dict[Row, int]:
+def _rows(nodes: Nodes, arguments: Iterable[Any], shape: torch.Size) -> torch.Tensor:
+    """For each entry of the result the nodes that it is computed from: (entries, arguments)."""
+    return torch.stack([ids_of(nodes, a).expand(shape).flatten() for a in arguments], 1)
+
+
+def _fold(nodes: Nodes, func: Any, args: Any, kwargs: Any, rows: torch.Tensor) -> torch.Tensor:
     """The nodes of operations on constants: the op itself, on the values of all ``rows`` at once."""
-    if not rows:
-        return {}
-    columns = iter(zip(*rows))
+    if not len(rows):
+        return rows.new_empty(0)
+    columns = iter(rows.T.tolist())
 
     def values(argument: Any) -> Any:
         column = [nodes.values[c] for c in next(columns)] if isinstance(argument, ENTRIES) else ()
         return torch.tensor(column, dtype=argument.dtype) if isinstance(argument, torch.Tensor) else argument
 
     folded = func(*[values(a) for a in args], **{k: values(v) for k, v in kwargs.items()})
-    return dict(zip(rows, nodes.constants(folded).tolist()))
+    return nodes.constants(folded)
 
 
 @unrolls(["where"])
 def where(func: Any, condition: Any, yes: Any, no: Any) -> Scalars:
     """A constant condition chooses between nodes; any other is an operation of three."""
     nodes, result = nodes_of(condition, yes, no), like(func, condition, yes, no)
-    ids = []
-    for c, y, n in _rows(nodes, (condition, yes, no), result.shape):
-        ids.append((y if nodes.values[c] else n) if c in nodes.values else nodes.apply("where", (c, y, n)))
+    rows = _rows(nodes, (condition, yes, no), result.shape)
+    known = nodes.is_constant(rows[:, 0])
+    ids = torch.empty(len(rows), dtype=torch.int64)
+    ids[known] = torch.tensor([y if nodes.values[c] else n for c, y, n in rows[known].tolist()], dtype=torch.int64)
+    ids[~known] = nodes.apply_each("where", rows[~known])
     return tensor_of(nodes, ids, result)
 
 
@@ -91,11 +103,13 @@ def where(func: Any, condition: Any, yes: Any, no: Any) -> Scalars:
 def cast(func: Any, source: Scalars, **kwargs: Any) -> Scalars:
     """A change of precision is none; to whole numbers, truth values or real parts, it is an operation."""
     nodes, result = source.nodes, like(func, source, **kwargs)
-    ids = source.entries().flatten().tolist()
+    ids = source.entries().flatten()
     lossy = (source.is_floating_point() and not result.is_floating_point()) or source.is_complex()
     if lossy and source.dtype != result.dtype:
-        values = _fold(nodes, func, (source,), kwargs, {(n,) for n in ids if n in nodes.values})
-        ids = [values[(n,)] if (n,) in values else nodes.apply(("to", str(result.dtype)), (n,)) for n in ids]
+        known, rows = nodes.is_constant(ids), ids[:, None]
+        ids = torch.empty(len(rows), dtype=torch.int64)
+        ids[known] = _fold(nodes, func, (source,), kwargs, rows[known])
+        ids[~known] = nodes.apply_each(("to", str(result.dtype)), rows[~known])
     return tensor_of(nodes, ids, result)
 
 
@@ -103,7 +117,7 @@ def cast(func: Any, source: Scalars, **kwargs: Any) -> Scalars:
 def pairs(func: Any, source: Scalars) -> Scalars:
     """``... 2 -> ...``: real and imaginary parts side by side make one complex entry."""
     nodes = source.nodes
-    ids = [nodes.apply("complex", row) for row in source.entries().reshape(-1, 2).tolist()]
+    ids = nodes.apply_each("complex", source.entries().reshape(-1, 2))
     return tensor_of(nodes, ids, like(func, source))
 
 
@@ -111,5 +125,6 @@ def pairs(func: Any, source: Scalars) -> Scalars:
 def parts(func: Any, source: Scalars) -> Scalars:
     """``... -> ... 2``"""
     nodes = source.nodes
-    ids = [nodes.apply(part, (n,)) for n in source.entries().flatten().tolist() for part in ("real", "imag")]
+    entries = source.entries().reshape(-1, 1)
+    ids = torch.stack([nodes.apply_each(part, entries) for part in ("real", "imag")], 1)
     return tensor_of(nodes, ids, like(func, source))

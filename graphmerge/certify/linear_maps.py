@@ -21,12 +21,16 @@ RESAMPLING: Final = {  # op -> how many of the last axes it maps
 }  # fmt: skip
 
 
-def weighted(nodes: Nodes, ids: Sequence[int], weights: Sequence[complex | float]) -> int:
-    """``Σ w x`` with constant weights; a weight of 1 is no product, one of 0 no term."""
-    terms = [i if w == 1 else nodes.times(i, nodes.constant(w)) for i, w in zip(ids, weights) if w != 0]
+def weighted(nodes: Nodes, rows: torch.Tensor, weights: Sequence[complex | float]) -> torch.Tensor:
+    """``n k, k -> n``: ``Σ w x`` with constant weights; a weight of 1 is no product, one of 0 no term."""
+    terms = [_scaled(nodes, column, weight) for column, weight in zip(rows.unbind(1), weights) if weight != 0]
     if not terms:
-        return nodes.constant(0.0)
-    return terms[0] if len(terms) == 1 else nodes.reduce("sum", terms)
+        return torch.full((len(rows),), nodes.constant(0.0))
+    return terms[0] if len(terms) == 1 else nodes.reduce_each("sum", torch.stack(terms, 1))
+
+
+def _scaled(nodes: Nodes, ids: torch.Tensor, weight: complex | float) -> torch.Tensor:
+    return ids if weight == 1 else nodes.times_each(ids, torch.full_like(ids, nodes.constant(weight)))
 
 
 @unrolls(RESAMPLING)
@@ -37,8 +41,8 @@ def resample(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
     shape = source.shape[-axes:]
     pixels = torch.eye(shape.numel(), dtype=torch.float64).reshape(1, -1, *shape)
     columns = func(pixels, *args, **kwargs).reshape(shape.numel(), -1).T.tolist()  # (places, pixels)
-    images = source.entries().reshape(-1, shape.numel()).tolist()
-    ids = [weighted(source.nodes, image, column) for image in images for column in columns]
+    images = source.entries().reshape(-1, shape.numel())
+    ids = torch.stack([weighted(source.nodes, images, column) for column in columns], 1)
     return tensor_of(source.nodes, ids, result)
 
 
@@ -50,10 +54,10 @@ def sample(func: Any, source: Scalars, grid: torch.Tensor, *args: Any, **kwargs:
     result, shape = like(func, source, grid, *args, **kwargs), source.shape[2:]
     pixels = torch.eye(shape.numel(), dtype=torch.float64).reshape(1, -1, *shape)
     ids = []
-    for images, places in zip(source.entries().flatten(2).tolist(), grid.double()):
+    for images, places in zip(source.entries().flatten(2), grid.double()):
         columns = func(pixels, places[None], *args, **kwargs).reshape(shape.numel(), -1).T.tolist()
-        ids += [weighted(source.nodes, image, column) for image in images for column in columns]
-    return tensor_of(source.nodes, ids, result)
+        ids.append(torch.stack([weighted(source.nodes, images, column) for column in columns], 1))
+    return tensor_of(source.nodes, torch.stack(ids), result)
 
 
 @unrolls(["_fft_c2c"])
@@ -65,7 +69,7 @@ def fourier(func: Any, source: Scalars, dims: Sequence[int], normalization: int,
         roots = _roots(size, -1 if forward else 1)
         ids = _along(nodes, ids, dim, [[roots[j * k % size] for j in range(size)] for k in range(size)])
     scale = _scale(math.prod(source.shape[d] for d in dims), normalization)
-    scaled = [weighted(nodes, [i], [scale]) for i in ids.flatten().tolist()]
+    scaled = _scaled(nodes, ids.flatten(), scale)
     return tensor_of(nodes, scaled, torch.empty(ids.shape, dtype=source.dtype.to_complex(), device="meta"))
 
 
@@ -97,8 +101,8 @@ def _roots(size: int, sign: int) -> list[complex]:
 
 def _along(nodes: Nodes, ids: torch.Tensor, dim: int, rows: Sequence[Sequence[complex]]) -> torch.Tensor:
     lines = ids.movedim(dim, -1)
-    sums = [weighted(nodes, line, row) for line in lines.reshape(-1, lines.shape[-1]).tolist() for row in rows]
-    return torch.tensor(sums, dtype=torch.int64).reshape(*lines.shape[:-1], len(rows)).movedim(-1, dim)
+    sums = torch.stack([weighted(nodes, lines.reshape(-1, lines.shape[-1]), row) for row in rows], 1)
+    return sums.reshape(*lines.shape[:-1], len(rows)).movedim(-1, dim)
 
 
 def _scale(count: int, normalization: int) -> float:

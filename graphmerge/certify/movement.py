@@ -113,12 +113,11 @@ def _told(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], axes
 def _marked(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], axes: list[int]) -> Scalars:
     """The entries looked up, each seen through a node that says from which units of ``axes``."""
     nodes, ids = source.nodes, look_up(source.entries())
-    places = zip(*[look_up(_positions(source, axis)).flatten().tolist() for axis in axes])
-    seen = [
-        n if n in nodes.values or n in nodes.choices else nodes.apply(("at", *axes, *place), (n,))
-        for n, place in zip(ids.flatten().tolist(), places)
-    ]
-    return Scalars(nodes, torch.tensor(seen, dtype=torch.int64).reshape(ids.shape), source.dtype)
+    places = [nodes.constants(look_up(_positions(source, axis)).flatten()) for axis in axes]
+    seen = ids.flatten().clone()
+    told = ~(nodes.is_constant(seen) | nodes.is_label(seen))
+    seen[told] = nodes.apply_each(("at", *axes), torch.stack([seen, *places], 1)[told])
+    return Scalars(nodes, seen.reshape(ids.shape), source.dtype)
 
 
 @unrolls(BY_ACTIVATIONS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 
 import torch
@@ -47,21 +47,19 @@ class Scalars(torch.Tensor):
         """Ids of the entries as a reader sees them, same shape."""
         if not self.cuts:
             return self.ids
-        seen = []
-        values, labels = self.nodes.values, self.nodes.choices
-        for node in self.ids.flatten().tolist():  # numbers and labels are what they are wherever they come from
-            for cut in self.cuts if node not in values and node not in labels else ():
-                node = self.nodes.apply(cut, (node,))
-            seen.append(node)
-        return torch.tensor(seen, dtype=torch.int64).reshape(self.ids.shape)
+        seen = self.ids.flatten()
+        seen = seen.clone() if seen.data_ptr() == self.ids.data_ptr() else seen
+        cut = ~(self.nodes.is_constant(seen) | self.nodes.is_label(seen))  # these are the same wherever they come from
+        for op in self.cuts:
+            seen[cut] = self.nodes.apply_each(op, seen[cut, None])
+        return seen.reshape(self.ids.shape)
 
     def known(self) -> torch.Tensor | None:
         """The values as an ordinary tensor, if all entries are constants."""
-        values = self.nodes.values
-        ids = self.ids.flatten().tolist()
-        if any(n not in values for n in ids):
+        if not self.nodes.is_constant(self.ids).all():
             return None
-        return torch.tensor([values[n] for n in ids], dtype=self.dtype).reshape(self.ids.shape)
+        values = [self.nodes.values[n] for n in self.ids.flatten().tolist()]
+        return torch.tensor(values, dtype=self.dtype).reshape(self.ids.shape)
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -133,9 +131,9 @@ def ids_of(nodes: Nodes, value: Any) -> torch.Tensor:
     return nodes.constants(value if isinstance(value, torch.Tensor) else torch.tensor(value))
 
 
-def tensor_of(nodes: Nodes, ids: list[int], shaped: torch.Tensor) -> Scalars:
+def tensor_of(nodes: Nodes, ids: Sequence[int] | torch.Tensor, shaped: torch.Tensor) -> Scalars:
     """The nodes ``ids`` in the shape and dtype of another tensor."""
-    return Scalars(nodes, torch.tensor(ids, dtype=torch.int64).reshape(shaped.shape), shaped.dtype)
+    return Scalars(nodes, torch.as_tensor(ids, dtype=torch.int64).reshape(shaped.shape), shaped.dtype)
 
 
 def like(func: Any, *args: Any, **kwargs: Any) -> Any:

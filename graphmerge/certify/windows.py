@@ -16,17 +16,16 @@ from graphmerge.certify.scalars import Scalars, like, tensor_of, unrolls
 
 def _windows(
     ids: torch.Tensor, sizes: Sequence[int], strides: Sequence[int], paddings: Sequence[int], places: Sequence[int]
-) -> list[list[int]]:
-    """What each window over the last axes sees of the image, images one after the other."""
+) -> list[torch.Tensor]:
+    """What each window over the last axes sees of every image: (images, entries)."""
     axes = len(sizes)
     images = ids.reshape(-1, *ids.shape[-axes:])
     starts = [[p * stride - padding for p in range(n)] for n, stride, padding in zip(places, strides, paddings)]
-    found = []
-    for image in images:
-        for corner in itertools.product(*starts):
-            window = [range(max(c, 0), min(c + size, n)) for c, size, n in zip(corner, sizes, image.shape)]
-            found.append([int(image[place]) for place in itertools.product(*window)])
-    return found
+    corners = itertools.product(*starts)
+    return [
+        images[(slice(None), *(slice(max(c, 0), c + size) for c, size in zip(corner, sizes)))].flatten(1)
+        for corner in corners
+    ]
 
 
 def _spread(value: Sequence[int], axes: int) -> list[int]:
@@ -53,16 +52,15 @@ def average(
     places, shape = result.shape[-axes:], source.shape[-axes:]
     nodes = source.nodes
     windows = _windows(source.entries(), sizes, shifts, edges, places)
-    corners = list(itertools.product(*[range(n) for n in places]))
     means = []
-    for number, window in enumerate(windows):
-        corner = corners[number % len(corners)]
+    for corner, window in zip(itertools.product(*[range(n) for n in places]), windows):
         starts = [c * s - e for c, s, e in zip(corner, shifts, edges)]
         covered = math.prod(min(b + k, n + e) - b for b, k, n, e in zip(starts, sizes, shape, edges))
-        count = divisor_override or (covered if count_include_pad else len(window))
-        total = nodes.reduce("sum", window)
-        means.append(nodes.apply("div", (total, nodes.constant(count))) if count != 1 else total)
-    return tensor_of(nodes, means, result)
+        count = divisor_override or (covered if count_include_pad else window.shape[1])
+        total = nodes.reduce_each("sum", window)
+        shares = torch.stack([total, torch.full_like(total, nodes.constant(count))], 1)
+        means.append(nodes.apply_each("div", shares) if count != 1 else total)
+    return tensor_of(nodes, torch.stack(means, 1), result)
 
 
 @unrolls(["max_pool2d_with_indices", "max_pool3d_with_indices"])
@@ -83,8 +81,9 @@ def largest(
     sizes, shifts, edges = (_spread(v, axes) for v in (kernel, stride or kernel, padding))
     windows = _windows(source.entries(), sizes, shifts, edges, values.shape[-axes:])
     nodes = source.nodes
-    maxima = tensor_of(nodes, [nodes.reduce("max", window) for window in windows], values)
-    return maxima, tensor_of(nodes, [nodes.apply(("place", "max"), window) for window in windows], where)
+    maxima = torch.stack([nodes.reduce_each("max", window) for window in windows], 1)
+    found = torch.stack([nodes.apply_each(("place", "max"), window) for window in windows], 1)
+    return tensor_of(nodes, maxima, values), tensor_of(nodes, found, where)
 
 
 @unrolls(["col2im"])
@@ -102,8 +101,7 @@ def fold(
     area = math.prod(size)
     numbers = torch.arange(1, area + 1, dtype=torch.float64).reshape(1, 1, *size)
     columns = torch.nn.functional.unfold(numbers, *settings)[0].long().flatten()  # (kernel · windows), 0: padding
-    images = source.entries().reshape(-1, len(columns)).tolist()
-    landed: list[list[int]] = [[n for n, place in enumerate(columns.tolist()) if place == p + 1] for p in range(area)]
-    nodes = source.nodes
-    ids = [weighted(nodes, [image[n] for n in where], [1] * len(where)) for image in images for where in landed]
-    return tensor_of(nodes, ids, like(func, source, size, *settings))
+    images = source.entries().reshape(-1, len(columns))
+    landed = [columns == place + 1 for place in range(area)]
+    ids = [weighted(source.nodes, images[:, where], [1] * int(where.sum())) for where in landed]
+    return tensor_of(source.nodes, torch.stack(ids, 1), like(func, source, size, *settings))

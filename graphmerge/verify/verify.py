@@ -42,6 +42,7 @@ class Verification:
             cut or pinned otherwise: what holds of the copy says nothing of the model.
         branches: for a model whose control flow depends on data, what running it on several data showed.
         length: sequence length that was used, if there is one.
+        outputs: names of the outputs that were compared.
         seconds: time taken.
     """
 
@@ -51,6 +52,7 @@ class Verification:
     untested: tuple[str, ...]
     length: int | None
     seconds: float
+    outputs: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
     kinds: Mapping[str, KindCheck] = field(default_factory=dict)
     branches: Branches | None = None
@@ -157,6 +159,7 @@ def verify(
         untested=tuple(name for name, error in broken.items() if error < VISIBLE),
         length=trial.program.example.length,
         seconds=time.perf_counter() - started,
+        outputs=tuple(trial.program.outputs),
         tolerance=tolerance,
         branches=other_branches(trial, model, outputs),
         kinds=check_kinds(trial, (trial.redrawn(n, ()) for n in (1, 2))) if kinds else {},

@@ -15,23 +15,27 @@ def outputs_of(model: torch.nn.Module, inputs: Any, names: tuple[str, ...], tell
     unrolled = unroll(model, inputs, names or None, tell_slices)
     state = dict(model.named_parameters()) | dict(model.named_buffers())
     given = {f"[1]['{k}']": v for k, v in inputs.items()} if isinstance(inputs, dict) else {"[0][0]": inputs}
-    values: list[Any] = []
-    for node in range(len(unrolled.nodes)):
-        values.append(_value(unrolled.nodes, node, values, state, given))
+    nodes = unrolled.nodes
+    values: dict[int, Any] = {n: _number(v) for n, v in nodes.values.items()}
+    values |= {n: _entry(name, state, given) for n, name in nodes.symbols.items()}
+    for layer in nodes.layers():
+        for node, row in zip(layer.ids.tolist(), layer.rows.tolist()):
+            values[node] = _value(nodes, layer.family.op, row, [values[c] for c in row])
     places = {place: node for node, where in unrolled.outputs.items() for place in where}
     return torch.stack([torch.as_tensor(values[places[n]]).double() for n in range(len(places))])
 
 
-def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Tensor], given: dict[str, Any]) -> Any:
-    op: Any = nodes.ops[node]
-    if node in nodes.values:
-        constant = nodes.values[node]
-        return torch.tensor(constant, dtype=torch.complex128 if isinstance(constant, complex) else torch.float64)
-    if op[0] == "symbol":
-        kind, name, *place = op[1] if op[1][0] == "input" else ("state", *op[1])
-        source = given[name] if kind == "input" else state[name].detach()
-        return source.as_strided((1,), (1,), place[0])[0].double()
-    children = [values[c] for c in nodes.children[node]]
+def _number(constant: Any) -> torch.Tensor:
+    return torch.tensor(constant, dtype=torch.complex128 if isinstance(constant, complex) else torch.float64)
+
+
+def _entry(symbol: Any, state: dict[str, torch.Tensor], given: dict[str, Any]) -> torch.Tensor:
+    kind, name, place = symbol if symbol[0] == "input" else ("state", *symbol)
+    source = given[name] if kind == "input" else state[name].detach()
+    return source.as_strided((1,), (1,), place)[0].double()
+
+
+def _value(nodes: Nodes, op: Any, row: list[int], children: list[Any]) -> Any:
     if op[0] in ("cut", "at"):
         return children[0]
     if op[0] == "ranked":
@@ -52,7 +56,7 @@ def _value(nodes: Nodes, node: int, values: list[Any], state: dict[str, torch.Te
         return torch.where(children[0].bool(), children[1], children[2])
     if op in ("real", "imag"):
         return getattr(children[0].to(torch.complex128), op)
-    return _elementwise(op, [nodes.values.get(c, v) for c, v in zip(nodes.children[node], children)], children[0])
+    return _elementwise(op, [nodes.values.get(c, v) for c, v in zip(row, children)], children[0])
 
 
 def _elementwise(op: Any, arguments: list[Any], first: torch.Tensor) -> torch.Tensor:
