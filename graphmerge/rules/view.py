@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
+
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, pin_tensor, rule
@@ -93,10 +95,65 @@ def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tup
     return tuple(taken), factors
 
 
-@rule("aten.view.dtype", "aten.as_strided", "aten.unfold", kind="reinterpretation")
+@rule("aten.view.dtype", kind="reinterpretation")
 def reinterpret(call: Call) -> list[Equation]:
-    """Bits or strides read otherwise: pinned."""
+    """Bits read otherwise: pinned."""
     return call.pin_all([*call.tensors, *call.node.outputs], call.reason)
+
+
+@rule("aten.unfold", kind="windows")
+def unfold(call: Call) -> list[Equation]:
+    """``a x! b -> a y! b k!``: windows along one axis, the places in them last."""
+    x = call.tensors[0]
+    letters = axis_letters(len(x.shape))
+    dim = call.arg(1, "dimension") % len(letters)
+    sizes = dict(zip(letters, x.shape)) | {"y": call.out.shape[dim], "k": call.out.shape[-1]}
+    axes: list[AxisExpr] = [(c,) for c in letters]
+    out: list[AxisExpr] = [*axes[:dim], ("y",), *axes[dim + 1 :], ("k",)]
+    return [call.terms([(x, axes), (call.out, out)], sizes, pins=[letters[dim], "y", "k"])]
+
+
+@rule("aten.as_strided", kind="windows")
+def as_strided(call: Call) -> list[Equation]:
+    """``a x! b -> a y! b k!``: axes that the strides step along as they lie are carried, those along which they do not
+    step are copies, all others are pinned."""
+    x, out = call.tensors[0], call.out
+    where = _places(call, x)
+    letters, found = axis_letters(len(x.shape)), [f"y{d}" for d in range(len(out.shape))]
+    for axis, size in enumerate(x.shape):
+        for d in (d for d, n in enumerate(out.shape) if n == size):
+            steps = np.arange(size).reshape([-1 if k == d else 1 for k in range(len(out.shape))])
+            others = (w for k, w in enumerate(where) if k != axis)
+            if (where[axis] == steps).all() and all((w == w.take([0], d)).all() for w in others):
+                found[d] = letters[axis]
+    sizes = dict(zip(letters, x.shape)) | dict(zip(found, out.shape))
+    copies = {c for d, c in enumerate(found) if all((w == w.take([0], d)).all() for w in where)}
+    pins = [c for c in (*letters, *found) if (c not in letters or c not in found) and c not in copies]
+    return [call.terms([(x, [(c,) for c in letters]), (out, [(c,) for c in found])], sizes, pins=pins)]
+
+
+def _places(call: Call, x: Ref) -> list[np.ndarray]:
+    """For each axis of ``x`` its unit, for every entry that is read, in the shape of the result.
+
+    Raises:
+        NotCovered: memory that is not ``x``'s, or in which entries of ``x`` coincide.
+    """
+    if x.strides is None or call.arg(3, "storage_offset") is not None:
+        raise NotCovered("where the tensor lies in memory is not known")
+    lies = _addresses(x.shape, x.strides)
+    read = _addresses(call.out.shape, call.arg(2, "stride"))
+    numbers = np.full(max(int(lies.max(initial=0)), int(read.max(initial=0))) + 1, -1)
+    numbers[lies] = np.arange(lies.size).reshape(lies.shape)
+    if (numbers >= 0).sum() != lies.size or (numbers[read] < 0).any():
+        raise NotCovered("memory that is not the tensor's alone")
+    return list(np.unravel_index(numbers[read], x.shape)) if x.shape else []
+
+
+def _addresses(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    total = np.zeros(shape, dtype=np.int64)
+    for d, (n, stride) in enumerate(zip(shape, strides)):
+        total += (np.arange(n) * stride).reshape([-1 if k == d else 1 for k in range(len(shape))])
+    return total
 
 
 def _moved(call: Call, order: list[int]) -> list[Equation]:

@@ -177,8 +177,8 @@ class _Builder:
     def _ref(self, node: torch.fx.Node) -> Ref:
         name = node.meta["tensor"]
         value = node.meta.get("val")
-        dtype = value.dtype if isinstance(value, torch.Tensor) else None
-        return Ref(name, self.program.tensors[name].shape, dtype, self._alike(node))
+        dtype, strides = (value.dtype, value.stride()) if isinstance(value, torch.Tensor) else (None, None)
+        return Ref(name, self.program.tensors[name].shape, dtype, self._alike(node), strides)
 
     def _alike(self, node: torch.fx.Node) -> tuple[int, ...]:
         """Axes along which a tensor was spread out from one unit."""

@@ -16,13 +16,15 @@ class Ref:
     """A tensor that a call reads or writes.
 
     ``dtype`` is the traced one, None if unknown; ``alike`` are axes along which it was spread out from one unit, so
-    that its entries cannot differ along them. Neither tells two apart.
+    that its entries cannot differ along them; ``strides`` say how it lies in memory, None if unknown. None of them
+    tells two apart.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype | None = field(default=None, compare=False)
     alike: tuple[int, ...] = field(default=(), compare=False)
+    strides: tuple[int, ...] | None = field(default=None, compare=False)
 
     @property
     def truth(self) -> bool:

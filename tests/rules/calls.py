@@ -79,7 +79,7 @@ def run(example: Example, seed: int = 0) -> Run:
             constants[name] = values[name].numpy()
         if arg.labels:
             units[name], values[name + ROWS] = arg.labels, one_hot(values[name], arg.labels)
-        return Ref(name, arg.shape, values[name].dtype, arg.alike)
+        return Ref(name, arg.shape, values[name].dtype, arg.alike, values[name].stride())
 
     args = tuple(drawn(a) for a in example.args)
     kwargs = {k: drawn(a) for k, a in example.kwargs.items()}
