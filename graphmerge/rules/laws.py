@@ -30,14 +30,14 @@ LINEAR_WINDOWS = (
     *(f"upsample_{kind}" for kind in ("bicubic2d", "bilinear2d", "linear1d", "nearest1d", "nearest2d", "nearest3d")),
     "upsample_trilinear3d", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
 )  # fmt: skip
+LINEAR = (
+    "col2im", "cumsum", "embedding", "flip", "im2col", "index", "index_add", "index_select", "neg", "roll", "unfold",
+)  # fmt: skip
 _BY_OP = {
     **dict.fromkeys(("add", "sub"), "sum"),
     **dict.fromkeys(("sum", "mean"), "total"),
     **dict.fromkeys(LINEAR_WINDOWS, "linear"),
-    **dict.fromkeys(
-        ("col2im", "cumsum", "embedding", "flip", "im2col", "index", "index_add", "index_select", "neg", "roll"),
-        "linear",
-    ),
+    **dict.fromkeys(LINEAR, "linear"),
     **dict.fromkeys(("tanh", "sin", "sinh", "asinh", "atan", "asin", "erf", "erfinv", "sign"), "odd"),
     **dict.fromkeys(("relu", "leaky_relu"), "positive"),
     "square": "square",

@@ -113,7 +113,7 @@ def unfold(call: Call) -> list[Equation]:
     return [call.terms([(x, axes), (call.out, out)], sizes, pins=[letters[dim], "y", "k"])]
 
 
-@rule("aten.as_strided", kind="windows")
+@rule("aten.as_strided", kind="view")
 def as_strided(call: Call) -> list[Equation]:
     """``a x! b -> a y! b k!``: axes that the strides step along as they lie are carried, those along which they do not
     step are copies, all others are pinned."""
