@@ -18,7 +18,9 @@ class ArchitectureMismatch(GraphMergeError):
 
 
 class SpecError(GraphMergeError):
-    """A permutation spec that cannot be read or does not fit."""
+    """A permutation spec that cannot be read or does not fit; ``position`` is its first line and column, if known."""
+
+    position: tuple[int, int] | None = None
 
 
 class NotEquivariant(GraphMergeError):

@@ -6,9 +6,14 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from graphmerge.spec.notation import Name, Node, NotationError, segments_of
+from graphmerge.spec.quantities import LARGEST
+from graphmerge.spec.wording import nearest, quoted
 from graphmerge.symmetry import Block, Group, Move
+
+MOST: Final = 4096  # boxes of a tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class Vocabulary:
             NotationError: there is no such group.
         """
         if name.text not in self.sizes:
-            raise NotationError(f"no group is called {name.text!r}; declare it under 'groups'", name.column)
+            hint = nearest(name.text, self.sizes) or "; declare it under 'groups'"
+            raise NotationError(f"no group is called {quoted(name.text)}{hint}", name.column, name.text)
         return self.sizes[name.text] if name.part is None else name.part[1]
 
 
@@ -44,6 +50,10 @@ def boxes_of(axes: Sequence[Node], vocabulary: Vocabulary, first_row: int = 0) -
         NotationError: an unknown name, a base that is missing, or parts that do not make up their group.
     """
     measured = [segments_of(axis, vocabulary.size_of) for axis in axes]
+    if (count := math.prod(len(segments) for _, segments in measured)) > MOST:
+        raise NotationError(f"these axes have {count:,} combinations of segments; a tensor has at most {MOST:,}", 0)
+    if max(length for length, _ in measured) > LARGEST:
+        raise NotationError(f"an axis has at most {LARGEST} units; make its factors smaller", 0)
     boxes = []
     for chosen in itertools.product(*(segments for _, segments in measured)):
         runs = [segment.run for segment in chosen]
@@ -104,10 +114,17 @@ def _base(block: Block, names: Sequence[Name | None], dim: int, base: str, at: i
     assert own is not None
     places = [d for d, name in enumerate(names) if name is not None and name.text == base and name.part is None]
     if not places:
-        raise NotationError(f"{own.text!r} is over {base!r}, which does not stand in the same block", own.column)
+        raise NotationError(
+            f"{own.text!r} is over {base!r}, which does not stand in the same block; write ({base} {own.text})",
+            own.column,
+        )
     if at is not None:
         if not 1 <= at <= len(places):
-            raise NotationError(f"{own} asks for number {at} of the factors {base!r}: {len(places)}", own.column)
+            raise NotationError(
+                f"{own} asks for number {at} of the factors {base!r}, but there are {len(places)} in this block; "
+                f"count from 1",
+                own.column,
+            )
         return places[at - 1]
     return default_base(block, places, dim, own)
 

@@ -24,6 +24,7 @@ def check_spec(symmetry: Symmetry, state: Mapping[str, HasShape]) -> Symmetry:
         SpecError: a tensor that the state dict does not have, or that has another shape; with the place in the file if
             the symmetry was read from one.
     """
+    symmetry = symmetry.within(state)
     pinned = (axis.tensor for pin in symmetry.pinned for axis in pin.axes)
     for key in dict.fromkeys((*symmetry.layout, *pinned)):
         if key not in state:

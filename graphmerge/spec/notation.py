@@ -17,10 +17,14 @@ backquotes.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from graphmerge.spec.quantities import LARGEST
+from graphmerge.spec.wording import quoted
 from graphmerge.symmetry import UNKNOWN, Run
 
 LETTER = re.compile(r"\{([A-Za-z]\w*)\}")
@@ -28,12 +32,21 @@ _TOKEN = re.compile(r"\s*(?:([()+])|(`[^`]*`|[^\s()+@/`]+)(?:/(\d+):(\d+))?(?:@(
 _PLAIN = re.compile(r"(?!_\d*$|-\d+$)[^\s()+@/`]+")
 
 
-class NotationError(Exception):
-    """Text that is no notation, or sizes that do not fit; ``column`` counts from 0 in the text."""
+DEEPEST: Final = 20  # parentheses in parentheses
+LONGEST: Final = 4096  # names in one text
+ALPHABET: Final = "axes are written with names, '_', '+' and '( )'"
 
-    def __init__(self, message: str, column: int) -> None:
+
+class NotationError(Exception):
+    """Text that is no notation, or sizes that do not fit; ``column`` counts from 0 in the text.
+
+    ``name`` is the one that the error is about, if it is about one that is not declared.
+    """
+
+    def __init__(self, message: str, column: int, name: str | None = None) -> None:
         super().__init__(message)
         self.column = column
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +142,15 @@ def leaves(node: Node) -> Iterator[Fixed | Gap | Name]:
         yield node
 
 
-def fill(node: Node, letters: Mapping[str, int]) -> Node:
-    """``node`` with ``{l}`` in its names replaced by the letter's number."""
+def fill(node: Node, letters: Mapping[str, object]) -> Node:
+    """``node`` with ``{l}`` in its names replaced by what the letter stands for."""
     if isinstance(node, Sum | Product):
         return replace(node, items=tuple(fill(item, letters) for item in node.items))
     return replace(node, text=fill_text(node.text, letters)) if isinstance(node, Name) else node
 
 
-def fill_text(text: str, letters: Mapping[str, int]) -> str:
-    """``text`` with each ``{l}`` of ``letters`` replaced by its number."""
+def fill_text(text: str, letters: Mapping[str, object]) -> str:
+    """``text`` with each ``{l}`` of ``letters`` replaced by what it stands for."""
     return LETTER.sub(lambda found: str(letters.get(found[1], found[0])), text)
 
 
@@ -153,7 +166,7 @@ def parse_axes(text: str) -> tuple[Node, ...]:
     parser = _Parser(text)
     axes = parser.sequence()
     if parser.here != "":
-        raise NotationError("this ')' closes nothing", parser.column)
+        raise NotationError("this ')' closes nothing; remove it", parser.column)
     for axis in axes:
         open_parts = [leaf for leaf in leaves(axis) if leaf == Fixed(None)]
         if axis != Fixed(None) and open_parts:
@@ -167,16 +180,16 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text.rstrip()
         self._next: re.Match[str] | None = None
-        self.end = 0
+        self.end = self.depth = self.count = 0
         self._advance()
 
     def _advance(self) -> None:
         self._next = _TOKEN.match(self.text, self.end)
         if self._next is None and self.text[self.end :].strip():
-            raise NotationError(f"cannot read {self.text[self.end :].strip()!r}", self.end)
+            raise NotationError(f"cannot read {quoted(self.text[self.end :].strip())}; {ALPHABET}", self.end)
         self.end = self._next.end() if self._next else len(self.text)
         if self._next and self._next[2] and self.text[self.end : self.end + 1] not in ("", " ", "(", ")", "+"):
-            raise NotationError(f"cannot read {self.text[self.end :]!r}", self.end)
+            raise NotationError(f"cannot read {quoted(self.text[self.end :])}; {ALPHABET}", self.end)
 
     @property
     def here(self) -> str:
@@ -209,11 +222,15 @@ class _Parser:
         if self.here != "(":
             return [self._leaf()]
         self._advance()
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise NotationError(f"more than {DEEPEST} parentheses deep", column)
         items = self.sequence(inside=True)
+        self.depth -= 1
         if self.here != ")":
-            raise NotationError("this '(' is never closed", column)
+            raise NotationError("this '(' is never closed; end it with ')'", column)
         if not items:
-            raise NotationError("nothing stands in these parentheses", column)
+            raise NotationError("nothing stands in these parentheses; remove them", column)
         self._advance()
         if len(items) == 1:
             return list(items[0].items) if isinstance(items[0], Sum) else items
@@ -223,15 +240,20 @@ class _Parser:
         assert self._next is not None
         (_, text, part, size, at), column = self._next.groups(), self.column
         self._advance()
+        self.count += 1
+        if self.count > LONGEST:
+            raise NotationError(f"more than {LONGEST} names; a tensor needs fewer", column)
         if text == "_":
             return Fixed(None, column)
         if found := re.fullmatch(r"([_-])(\d+)", text):
-            if int(found[2]) < 1:
-                raise NotationError(f"{text!r} has no units: write a size of 1 or more", column)
+            if int(found[2][:12]) < 1:
+                raise NotationError(f"{text[:14]!r} has no units: write a size of 1 or more", column)
+            if int(found[2][:12]) > LARGEST:
+                raise NotationError(f"{text[:14]!r} is too long: an axis has at most {LARGEST} units", column)
             return (Fixed if found[1] == "_" else Gap)(int(found[2]), column)
         return Name(
             text.strip("`"),
-            (int(part), int(size)) if part else None,
+            (int(part[:9]), int(size[:10])) if part else None,
             tuple(map(int, at.split(","))) if at else (),
             column,
         )
@@ -250,7 +272,7 @@ def segments_of(node: Node, size_of: Callable[[Name], int]) -> tuple[int, list[S
         return size, [Segment(0, () if name is None and size == 1 else (Factor(size, 1, name),))]
     parts = [segments_of(item, size_of) for item in node.items]
     if isinstance(node, Sum):
-        starts = [sum(length for length, _ in parts[:k]) for k in range(len(parts))]
+        starts = itertools.accumulate((length for length, _ in parts), initial=0)
         found = [replace(s, offset=s.offset + start) for start, (_, own) in zip(starts, parts) for s in own]
         return sum(length for length, _ in parts), found
     length, found = 1, [Segment(0, ())]

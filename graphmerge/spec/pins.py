@@ -15,10 +15,13 @@ from dataclasses import dataclass
 
 import yaml
 
-from graphmerge.spec.declared import Declared, Repeats
+from graphmerge.spec.declared import Declared
+from graphmerge.spec.letters import Repeats
 from graphmerge.spec.notation import Fixed, Name, NotationError, fill_text, parse_axes, segments_of
-from graphmerge.spec.repeat import expand
-from graphmerge.spec.source import Source
+from graphmerge.spec.quantities import LARGEST
+from graphmerge.spec.repeat import Value, expand
+from graphmerge.spec.source import FollowUpError, Source
+from graphmerge.spec.wording import nearest, quoted
 from graphmerge.symmetry import Axis, Part, Pin
 
 _AXIS = re.compile(r"(.+)\[(\d+)\] (.+)", re.DOTALL)
@@ -35,21 +38,23 @@ class PinEntry:
 def read_pins(
     source: Source, repeats: Repeats, declared: Mapping[str, Declared], node: yaml.Node | None
 ) -> list[PinEntry]:
-    """The pins of the section, in order.
-
-    Raises:
-        SpecError: an unknown key or name, or an axis that cannot be read.
-    """
-    items = source.items(node, "'pinned'") if node is not None else []
-    fields = {id(item): source.fields(item, "a pin", ("pin", "each", "reason", "size", "axes")) for item in items}
-    each = {id(item): _each(source, repeats, fields[id(item)].get("each")) for item in items}
-    found = []
-    for item, numbers in expand(items, lambda item: each[id(item)], repeats.ranges):
-        found.append(_pin(source, repeats, declared, item, fields[id(item)], numbers))
-    names = [entry.pin.name for entry in found if entry.pin.name is not None]
-    for name in names:
-        if names.count(name) > 1:
-            source.fail(node or source.root, f"{name!r} is listed twice under 'pinned'; keep one")
+    """The pins of the section, in order; those with a mistake are noted and left out."""
+    fields: dict[yaml.Node, dict[str, yaml.Node]] = {}
+    each: dict[yaml.Node, set[str]] = {}
+    for item in source.items(node, "'pinned'") if node is not None else []:
+        with source.collecting():
+            fields[item] = source.fields(item, "a pin", ("pin", "each", "reason", "size", "axes"))
+            each[item] = _each(source, repeats, fields[item].get("each"))
+            repeats.check_count(item, each[item])
+    found: list[PinEntry] = []
+    names: set[str] = set()
+    for item, letters in expand(list(each), each.__getitem__, repeats.ranges):
+        with source.collecting():
+            entry = _pin(source, repeats, declared, item, fields[item], letters)
+            if entry.pin.name in names:
+                source.fail(item, f"{entry.pin.name!r} is listed twice under 'pinned'; keep one")
+            names |= {entry.pin.name} if entry.pin.name is not None else set()
+            found.append(entry)
     return found
 
 
@@ -58,9 +63,7 @@ def _each(source: Source, repeats: Repeats, node: yaml.Node | None) -> set[str]:
         return set()
     nodes = [node] if isinstance(node, yaml.ScalarNode) else source.items(node, "'each'")
     letters = [source.text(n, "a letter") for n in nodes]
-    for letter, where in zip(letters, nodes):
-        if letter not in repeats.ranges:
-            source.fail(where, f"the letter {letter!r} is not declared; add {letter}: 0..11 under 'repeat'")
+    repeats.known(nodes, letters)
     return set(letters)
 
 
@@ -70,7 +73,7 @@ def _pin(
     declared: Mapping[str, Declared],
     item: yaml.Node,
     fields: Mapping[str, yaml.Node],
-    numbers: Mapping[str, int],
+    numbers: Mapping[str, Value],
 ) -> PinEntry:
     axes = None
     if "axes" in fields:
@@ -86,26 +89,30 @@ def _pin(
     name = fill_text(source.text(fields["pin"], "a name"), numbers)
     reason = declared[name].pinned if name in declared else None
     if reason is None:
-        source.fail(
-            fields["pin"], f"no pinned leaf is called {name!r}; declare it under 'groups' as {{size:, pinned:}}"
-        )
+        if source.is_broken(name):
+            raise FollowUpError
+        pinned = [other for other, d in declared.items() if d.pinned is not None]
+        hint = nearest(name, pinned) or "; declare it under 'groups' as {size: 12, pinned: why}"
+        source.fail(fields["pin"], f"no pinned leaf is called {quoted(name)}{hint}")
     if "size" in fields:
         source.fail(fields["size"], f"the size of {name!r} stands under 'groups'; remove it here")
     return PinEntry(Pin(pin_axes, reason, name, declared[name].group.size), axes)
 
 
 def _axes(
-    source: Source, repeats: Repeats, nodes: Sequence[yaml.Node], numbers: Mapping[str, int]
+    source: Source, repeats: Repeats, nodes: Sequence[yaml.Node], numbers: Mapping[str, Value]
 ) -> Iterator[tuple[Axis, yaml.Node]]:
     own = {letter: values for letter, values in repeats.ranges.items() if letter not in numbers}
-    letters = {node: repeats.letters_in(node) for node in nodes}
+    letters = {node: repeats.letters_in(node) - set(numbers) for node in nodes}
+    for node in nodes:
+        repeats.check_count(node, letters[node])
     for node, more in expand(nodes, letters.__getitem__, own):
         text = source.text(node, "an axis")
         found = _AXIS.fullmatch(text)
         if not found:
-            source.fail(node, f"{text!r} is no axis; write it like lm_head.weight[0] _32000")
+            source.fail(node, f"{quoted(text)} is no axis; write it like lm_head.weight[0] _32000")
         try:
-            for axis in axes_in(fill_text(found[1], {**numbers, **more}), int(found[2]), found[3]):
+            for axis in axes_in(fill_text(found[1], {**numbers, **more}), int(found[2][:6]), found[3]):
                 yield axis, node
         except NotationError as error:
             source.refuse(node, NotationError(str(error), found.start(3) + error.column))
@@ -120,7 +127,9 @@ def axes_in(tensor: str, axis: int, text: str) -> list[Axis]:
     axes = parse_axes(text)
     if len(axes) != 1 or axes[0] == Fixed(None):
         raise NotationError("one axis with the sizes of its parts is wanted here, such as _32000 or (32 _64)", 0)
-    _, segments = segments_of(axes[0], _size_of)
+    length, segments = segments_of(axes[0], _size_of)
+    if length > LARGEST:
+        raise NotationError(f"an axis has at most {LARGEST} units; make its factors smaller", 0)
     return [
         Axis(tensor, axis, Part(segment.run, (k,)))
         for segment in segments
@@ -136,6 +145,8 @@ def whole_axes(axes: Iterable[Axis]) -> dict[tuple[str, int], int]:
 
 
 def _size_of(name: Name) -> int:
-    if not name.text.isdigit() or int(name.text) < 1:
-        raise NotationError(f"{name.text!r} is no size; write _64 for pinned units and 64 for others", name.column)
+    if not re.fullmatch(r"[1-9]\d{0,9}", name.text):
+        raise NotationError(
+            f"{quoted(name.text)} is no size; write _64 for pinned units and 64 for others", name.column
+        )
     return int(name.text)

@@ -2,125 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from graphmerge.errors import SpecError
-from graphmerge.spec.boxes import Vocabulary
-from graphmerge.spec.declared import Declared, Repeats, read_groups
-from graphmerge.spec.pins import PinEntry, read_pins, whole_axes
+from graphmerge.spec.entries import Entries
+from graphmerge.spec.letters import Repeats
+from graphmerge.spec.quantities import Quantities
 from graphmerge.spec.source import Source
-from graphmerge.spec.tensors import Tensor, TensorReader
-from graphmerge.symmetry import UNKNOWN, Axis, Pin, Symmetry, members_of
+from graphmerge.spec.target import Target
+from graphmerge.spec.wording import quoted
+from graphmerge.symmetry import Symmetry, members_of
 
 VERSION = 1
-SECTIONS = ("graphmerge", "model", "repeat", "groups", "tensors", "pinned", "notes")
+SECTIONS = ("graphmerge", "model", "sizes", "repeat", "groups", "tensors", "pinned", "notes")
 
 
-def load_spec(path: str | Path) -> Symmetry:
+def load_spec(path: str | Path, target: Target | None = None) -> Symmetry:
     """Read a permutation spec.
 
     Axes that the spec leaves open (a bare ``_``) get their length from the weights that the symmetry is applied to.
 
+    Args:
+        target: the model that it is for, where sizes refer to its config.
+
     Raises:
         SpecError: the file is missing, or says something wrong: file, line, column and what to do.
     """
+    return parse_spec(read_text(path), str(path), target)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file.
+
+    Raises:
+        SpecError: it is missing, or no text.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"cannot read the spec {path}: {reason}") from None
-    return parse_spec(text, str(path))
 
 
-def parse_spec(text: str, name: str = "<text>") -> Symmetry:
+def parse_spec(text: str, name: str = "<text>", target: Target | None = None) -> Symmetry:
     """A Symmetry from the text of a spec; ``name`` stands for the file in errors.
 
     Raises:
-        SpecError: as for `load_spec`.
+        SpecError: as for `load_spec`; several mistakes are reported together, one a line.
     """
-    source = Source(text, name)
-    sections = source.fields(source.root, "a spec", SECTIONS)
-    for section in ("graphmerge", "groups", "tensors"):
-        if section not in sections:
-            source.fail(source.root, f"the spec has no {section!r}; add it")
-    if (version := source.text(sections["graphmerge"], "the version")) != str(VERSION):
-        source.fail(sections["graphmerge"], f"this is version {version!r} of the notation; {VERSION} is the only one")
+    target = target or Target()
+    source = Source(text, name, Quantities(target.config))
+    sections = read_sections(source, SECTIONS, ("groups", "tensors"))
+    read_sizes(source, sections.get("sizes"))
     repeats = Repeats(source, sections.get("repeat"))
-    declared = read_groups(source, repeats, sections["groups"])
-    pins = read_pins(source, repeats, declared, sections.get("pinned"))
-
-    groups = {n: d.group for n, d in declared.items() if d.pinned is None}
-    vocabulary = Vocabulary(groups, {n: d.group.size for n, d in declared.items()})
-    reader = TensorReader(source, vocabulary, whole_axes(axis for entry in pins for axis, _ in entry.axes or ()))
-    tensors = {
-        name: reader.read(name, key, value, numbers)
-        for name, key, value, numbers in repeats.expanded(source.entries(sections["tensors"], "'tensors'"))
-    }
+    source.finish()
+    entries = Entries.read(source, repeats, sections, target.shapes)
     repeats.check_used()
-    _check_reach(source, pins, tensors)
-
-    layout = {key: tensor.blocks for key, tensor in tensors.items() if tensor.blocks}
+    source.finish()
+    layout = {key: tensor.blocks for key, tensor in entries.tensors.items() if tensor.blocks}
     members = members_of(layout)
-    _check_used(source, declared, tensors, members)
+    entries.check_reach()
+    entries.check_used(members)
+    source.finish()
+    groups = {n: d.group for n, d in entries.declared.items() if d.pinned is None and n in members}
+    optional = {key for key, tensor in entries.tensors.items() if tensor.optional and key in layout}
+    notes = source.items(sections["notes"], "'notes'") if "notes" in sections else ()
     return Symmetry(
         groups=tuple(replace(group, members=members[n]) for n, group in groups.items()),
-        pinned=_pinned(pins, declared, tensors),
+        pinned=entries.pinned(),
         layout=layout,
-        shapes={key: tensors[key].shape for key in layout},
-        model=source.text(sections["model"], "the model") if "model" in sections else "",
-        notes=tuple(source.text(note, "a note") for note in source.items(sections["notes"], "'notes'"))
-        if "notes" in sections
-        else (),
-        places={n: source.place(d.key) for n, d in declared.items()}
-        | {key: source.place(tensor.key) for key, tensor in tensors.items()},
+        shapes={key: entries.tensors[key].shape for key in layout},
+        model=target.model or _models(source, sections.get("model"))[0],
+        notes=tuple(source.text(note, "a note") for note in notes),
+        optional=frozenset(optional if target.shapes is None else ()),
+        places={n: source.place(d.key) for n, d in entries.declared.items()}
+        | {key: source.place(tensor.key) for key, tensor in entries.tensors.items()},
     )
 
 
-def _check_reach(source: Source, pins: Sequence[PinEntry], tensors: Mapping[str, Tensor]) -> None:
-    """A pin must stay within the tensors that the spec describes."""
-    for entry in pins:
-        for axis, node in entry.axes or ():
-            if axis.tensor not in tensors:
-                continue
-            shape = tensors[axis.tensor].shape
-            if axis.axis >= len(shape):
-                source.fail(node, f"{axis.tensor} has {len(shape)} axes, so none is numbered {axis.axis}; count from 0")
-            last = int(axis.part.run.units().max())
-            if shape[axis.axis] != UNKNOWN and last >= shape[axis.axis]:
-                length = shape[axis.axis]
-                source.fail(node, f"this reaches to unit {last}, but the axis has {length} units under 'tensors'")
+def read_sections(source: Source, known: Sequence[str], needed: Sequence[str]) -> dict[str, yaml.Node]:
+    """The sections of a file with their nodes.
+
+    Raises:
+        SpecError: an unknown or missing one, or another version.
+    """
+    sections = source.fields(source.root, "a spec", known)
+    source.finish()
+    for section in ("graphmerge", *needed):
+        if section not in sections:
+            with source.collecting():
+                source.fail(source.root, f"the spec has no {section!r}; add it")
+    source.finish()
+    if (version := source.text(sections["graphmerge"], "the version")) != str(VERSION):
+        source.fail(
+            sections["graphmerge"], f"this is version {quoted(version)} of the notation; {VERSION} is the only one"
+        )
+    return sections
 
 
-def _check_used(
-    source: Source, declared: Mapping[str, Declared], tensors: Mapping[str, Tensor], members: Mapping[str, object]
-) -> None:
-    """A group must move something; a pinned leaf must stand in a tensor, or under a group."""
-    bases = {base for d in declared.values() for base in d.group.over}
-    standing = {name.text for t in tensors.values() for box in t.boxes for name in box.names if name is not None}
-    for name, entry in declared.items():
-        used = name in members if entry.pinned is None else name in standing | bases
-        if not used:
-            source.fail(entry.key, f"no tensor names {name!r}; name it under 'tensors' or remove it")
+def read_sizes(source: Source, node: yaml.Node | None) -> None:
+    """Give the names of the ``sizes`` section to all that stands after them."""
+    for key, value in source.entries(node, "'sizes'") if node is not None else []:
+        with source.collecting():
+            name = source.text(key, "a name")
+            if not name.isidentifier() or name == "or":
+                source.fail(key, f"{quoted(name)} is no name of a size; use letters, digits and _")
+            source.quantities.known[name] = source.number(value, f"the size {name}")
 
 
-def _pinned(
-    pins: Sequence[PinEntry], declared: Mapping[str, Declared], tensors: Mapping[str, Tensor]
-) -> tuple[Pin, ...]:
-    """The pins in the order of their section, then those that only ``groups`` declares."""
-    listed = {entry.pin.name for entry in pins}
-    unlisted = [
-        PinEntry(Pin((), d.pinned, name, d.group.size), None)
-        for name, d in declared.items()
-        if d.pinned is not None and name not in listed
-    ]
-    return tuple(
-        replace(entry.pin, axes=tuple(_named_axes(str(entry.pin.name), tensors))) if entry.axes is None else entry.pin
-        for entry in (*pins, *unlisted)
-    )
-
-
-def _named_axes(name: str, tensors: Mapping[str, Tensor]) -> list[Axis]:
-    """Where the tensors name a pinned leaf, in order."""
-    return [axis for key, tensor in tensors.items() for axis in tensor.axes_of(key, name)]
+def _models(source: Source, node: yaml.Node | None) -> list[str]:
+    """The classes that a spec is for."""
+    if node is None:
+        return [""]
+    if isinstance(node, yaml.ScalarNode):
+        return [source.text(node, "the model")]
+    return [source.text(item, "a model") for item in source.items(node, "'model'")] or [""]

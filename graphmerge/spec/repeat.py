@@ -20,10 +20,13 @@ Entry = TypeVar("Entry")
 _NUMBER = re.compile(r"(?<![\w.-])(?:0|[1-9]\d*)(?=\.[^.])|(?<=[^.]\.)(?:0|[1-9]\d*)(?![\w-]|\.\.)")
 
 
+Value = int | str  # what a letter stands for: a number, or a word of a list
+
+
 def expand(
-    entries: Sequence[Entry], letters_of: Callable[[Entry], set[str]], ranges: Mapping[str, range]
-) -> Iterator[tuple[Entry, dict[str, int]]]:
-    """Every entry that the templates stand for, in order, as a template and the number of each of its letters."""
+    entries: Sequence[Entry], letters_of: Callable[[Entry], set[str]], ranges: Mapping[str, Sequence[Value]]
+) -> Iterator[tuple[Entry, dict[str, Value]]]:
+    """Every entry that the templates stand for, in order, as a template and the value of each of its letters."""
     if not ranges:
         yield from ((entry, {}) for entry in entries)
         return
@@ -34,9 +37,9 @@ def expand(
         if not repeated:
             yield from expand(body, letters_of, rest)
             continue
-        for number in ranges[letter]:
-            for entry, numbers in expand(body, letters_of, rest):
-                yield entry, {letter: number} | numbers
+        for value in ranges[letter]:
+            for entry, values in expand(body, letters_of, rest):
+                yield entry, {letter: value} | values
 
 
 @dataclass

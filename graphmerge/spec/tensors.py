@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import yaml
 
 from graphmerge.spec.boxes import Box, Vocabulary, boxes_of
 from graphmerge.spec.notation import Fixed, Node, NotationError, fill, parse_axes
-from graphmerge.spec.source import Source
-from graphmerge.symmetry import UNKNOWN, Axis, Block, Part
+from graphmerge.spec.repeat import Value
+from graphmerge.spec.source import FollowUpError, Source
+from graphmerge.symmetry import UNKNOWN, Axis, Block, Part, Run
+
+SCATTERED: Final = 2**22  # units of blocks with gaps that are compared one by one
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Tensor:
     key: yaml.Node
     shape: tuple[int, ...]
     boxes: tuple[Box, ...]
+    optional: bool = False  # weights may lack it
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -48,7 +53,7 @@ class TensorReader:
     lengths: Mapping[tuple[str, int], int]
     _parsed: dict[int, tuple[Node, ...]] = field(default_factory=dict)
 
-    def read(self, name: str, key: yaml.Node, value: yaml.Node, numbers: Mapping[str, int]) -> Tensor:
+    def read(self, name: str, key: yaml.Node, value: yaml.Node, numbers: Mapping[str, Value]) -> Tensor:
         """One tensor, in one text or in a list of blocks.
 
         Raises:
@@ -74,7 +79,7 @@ class TensorReader:
         return Tensor(key, shape, tuple(boxes))
 
     def _boxes(
-        self, name: str, node: yaml.Node, numbers: Mapping[str, int], rows: range
+        self, name: str, node: yaml.Node, numbers: Mapping[str, Value], rows: range
     ) -> tuple[tuple[int, ...], list[Box]]:
         """Shape and boxes of one text, which describes the whole tensor or some rows of it."""
         text = self.source.text(node, f"the axes of {name}")
@@ -86,6 +91,8 @@ class TensorReader:
                 self.source.fail(node, f"{name} needs its axes, such as '_ residual'; leave out what has none")
             shape, boxes = boxes_of(axes, self.vocabulary, rows.start)
         except NotationError as error:
+            if error.name is not None and self.source.is_broken(error.name):
+                raise FollowUpError from None
             self.source.refuse(node, error)
         if rows and shape[0] != len(rows):
             self.source.fail(node, f"the first axis has {shape[0]} units, but 'rows' has {len(rows)}; they must agree")
@@ -113,7 +120,18 @@ class TensorReader:
     def _check_apart(self, boxes: Sequence[Box], more: Sequence[Box], node: yaml.Node) -> None:
         for a, b in itertools.product(boxes, more):
             runs = [(r, s) for r, s in zip(a.block.runs, b.block.runs) if UNKNOWN not in (*r.sizes, *s.sizes)]
-            if all(np.intersect1d(r.units(), s.units()).size for r, s in runs):
+            if all(_meet(r, s) for r, s in runs):
                 self.source.fail(
                     node, f"this block and the one of {a.block.runs[0]} have units in common; cut one back"
                 )
+
+
+def _meet(one: Run, other: Run) -> bool:
+    """Have two runs a unit in common?"""
+    if one.last < other.offset or other.last < one.offset:
+        return False
+    if all(run.last - run.offset + 1 == run.length for run in (one, other)):
+        return True  # both without gaps
+    if max(one.length, other.length) > SCATTERED:
+        return True  # nobody writes such a thing on purpose, and it takes too long to see
+    return bool(np.intersect1d(one.units(), other.units()).size)

@@ -98,7 +98,7 @@ def _tensors(symmetry: Symmetry) -> list[str]:
     entries = []
     for key in symmetry.layout:
         try:
-            entries.append(json.dumps([key, writer.write(key)]))
+            entries.append(json.dumps([key + "?" * (key in symmetry.optional), writer.write(key)]))
         except NotExpressibleError:
             raise SpecError(f"the notation cannot say the blocks of {key}: they are no products or sums") from None
     return entries

@@ -1,4 +1,4 @@
-"""The symmetries of a model as plain data: groups, pins, and how each tensor is cut into blocks of units.
+"""The symmetries of a model as plain data: groups, pins, and the blocks of every tensor that they move.
 
 No torch here. An element of a Symmetry is a `Permutations` (see ``permutations.py``).
 """
@@ -6,25 +6,20 @@ No torch here. An element of a Symmetry is a `Permutations` (see ``permutations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from graphmerge.errors import ArchitectureMismatch, SpecError
-from graphmerge.symmetry.actions import Action
+from graphmerge.symmetry.blocks import UNKNOWN, Axis, Block, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graphmerge.symmetry.permutations import Permutations
     from graphmerge.symmetry.rotary import Rotary
-
-# Size of a whole fixed axis that a hand-written spec leaves open; `Symmetry.fit` fills it in from the weights.
-UNKNOWN: Final = -1
 
 # What the units of a group may be subjected to without changing the function: `Group.kind`, smallest class first.
 KINDS: Final = (
@@ -36,111 +31,6 @@ KINDS: Final = (
     "orthogonal",
     "invertible",
 )
-
-
-def _known(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    if UNKNOWN in sizes:
-        raise SpecError(
-            "the spec leaves the size of an axis open ('_'); call symmetry.fit(shapes of the weights) first"
-        )
-    return sizes
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Some units of one axis in mixed radix: ``offset + Σ_k i_k · strides[k]`` with ``0 ≤ i_k < sizes[k]``.
-
-    Each (size, stride) pair is a *factor*. ``(heads qk)`` of 12 × 64 units is ``Run(0, (12, 64), (64, 1))``; the keys
-    of a fused projection of queries, keys and values are ``Run(768, (12, 64), (64, 1))``.
-    """
-
-    offset: int
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def length(self) -> int:
-        return math.prod(_known(self.sizes))
-
-    def units(self) -> np.ndarray:
-        """The positions on the axis, shape ``sizes``."""
-        where = np.full((), self.offset, dtype=np.int64)
-        for size, stride in zip(_known(self.sizes), self.strides):
-            where = where[..., None] + np.arange(size, dtype=np.int64) * stride
-        return where
-
-    def __str__(self) -> str:
-        if not self.sizes:
-            return f"[{self.offset}]"
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.sizes, self.strides))
-        shape = "×".join(map(str, self.sizes))
-        return f"[{self.offset}..{last}] as {shape}"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """How one group acts in one block.
-
-    ``dims`` are positions among the block's factors, counted over all its axes in order; the group permutes their joint
-    index (row-major; one position but for groups of pairs). ``over`` gives, for each entry of ``Group.over``, the
-    position of the factor that says which of the group's permutations to use. ``action`` is what maps of the group's
-    kind do here beyond permuting; None where only the permutations are known (a spec).
-    """
-
-    group: str
-    dims: tuple[int, ...]
-    over: tuple[int, ...] = ()
-    action: Action | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A box of one tensor: a `Run` on every axis, and the moves of the groups in it."""
-
-    runs: tuple[Run, ...]
-    moves: tuple[Move, ...]
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sizes of the block's factors over all axes: the shape that the block is viewed in to be permuted."""
-        return _known(tuple(n for run in self.runs for n in run.sizes))
-
-    def axis_of(self, dim: int) -> int:
-        """The tensor axis that factor ``dim`` belongs to."""
-        for axis, run in enumerate(self.runs):
-            if dim < len(run.sizes):
-                return axis
-            dim -= len(run.sizes)
-        raise IndexError(dim)
-
-    def factor_of(self, dim: int) -> int:
-        """The position of factor ``dim`` on its own axis."""
-        return dim - sum(len(run.sizes) for run in self.runs[: self.axis_of(dim)])
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Which units of an axis a group moves: the run, and which factors of that run."""
-
-    run: Run
-    factors: tuple[int, ...]
-
-    def __str__(self) -> str:
-        if len(self.run.sizes) == 1:
-            return str(self.run)
-        return f"{self.run}, factor {'·'.join(str(f) for f in self.factors)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One axis of one tensor, and the part of it that is meant."""
-
-    tensor: str
-    axis: int
-    part: Part
-
-    def __str__(self) -> str:
-        return f"{self.tensor}[{self.axis}] {self.part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +61,8 @@ class Symmetry:
     ``layout`` maps each state-dict key to its blocks, in model order; a tensor that is missing, or a unit in no block,
     does not move. Shared tensors appear under each of their keys. ``shapes`` are those of the tensors in ``layout``,
     `UNKNOWN` where a spec leaves a whole axis open. ``rotary`` are the pinned axes on which complex numbers may act: no
-    permutations, and not in a spec. ``places`` says where a spec file names a tensor or a group.
+    permutations, and not in a spec. ``optional`` are tensors that weights may lack (`fit` leaves those out). ``places``
+    says where a spec file names a tensor or a group.
     """
 
     groups: tuple[Group, ...]
@@ -180,6 +71,7 @@ class Symmetry:
     shapes: Mapping[str, tuple[int, ...]]
     model: str = ""
     notes: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
     rotary: tuple[Rotary, ...] = field(default=(), compare=False)
     trace: Any = field(default=None, compare=False, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -246,9 +138,13 @@ class Symmetry:
     def fit(self, shapes: Mapping[str, tuple[int, ...]]) -> Symmetry:
         """This symmetry for weights of these shapes: checked, and with the sizes that its spec leaves open filled in.
 
+        Optional tensors that are not there are left out, and so are groups that moved nothing else.
+
         Raises:
             ArchitectureMismatch: a tensor that a group moves is missing, or has another shape.
         """
+        if any(key not in shapes for key in self.optional):
+            return self.within(shapes).fit(shapes)
         for key in self.layout:
             if key not in shapes:
                 raise ArchitectureMismatch(
@@ -269,6 +165,26 @@ class Symmetry:
             for key, blocks in self.layout.items()
         }
         return replace(self, layout=layout, shapes={key: tuple(shapes[key]) for key in self.layout})
+
+    def within(self, present: Collection[str]) -> Symmetry:
+        """The same without optional tensors that are not ``present``, and without groups that moved nothing else."""
+        tensors = {key for key in self.optional if key not in present}
+
+        def kept(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+            return tuple(axis for axis in axes if axis.tensor not in tensors)
+
+        groups = [replace(group, members=kept(group.members)) for group in self.groups]
+        pins = [replace(pin, axes=kept(pin.axes)) for pin in self.pinned]
+        return replace(
+            self,
+            groups=tuple(group for group, was in zip(groups, self.groups) if group.members or not was.members),
+            pinned=tuple(
+                pin for pin, was in zip(pins, self.pinned) if pin.axes or not was.axes or pin.name is not None
+            ),
+            layout={key: blocks for key, blocks in self.layout.items() if key not in tensors},
+            shapes={key: shape for key, shape in self.shapes.items() if key not in tensors},
+            optional=self.optional - tensors,
+        )
 
     def identity(self) -> Permutations:
         """The element that moves nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from graphmerge.symmetry.groups import Axis, Block, Part
+from graphmerge.symmetry.blocks import Axis, Block, Part
 
 
 def members_of(layout: Mapping[str, Sequence[Block]]) -> dict[str, tuple[Axis, ...]]:

@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 
 from graphmerge.errors import ArchitectureMismatch, InputError
 from graphmerge.files import write_beside
-from graphmerge.symmetry.groups import Block, Move, Symmetry
+from graphmerge.symmetry.blocks import Block, Move
+from graphmerge.symmetry.groups import Symmetry
 from graphmerge.symmetry.serial import symmetry_from_json, symmetry_to_json
 
 Weights = TypeVar("Weights", torch.nn.Module, dict[str, torch.Tensor])

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from graphmerge.symmetry.groups import Block, Group
+from graphmerge.symmetry.blocks import Block
+from graphmerge.symmetry.groups import Group
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphmerge.symmetry.actions import Action
-from graphmerge.symmetry.groups import Axis, Block, Group, Move, Part, Pin, Run, Symmetry
+from graphmerge.symmetry.blocks import Axis, Block, Move, Part, Run
+from graphmerge.symmetry.groups import Group, Pin, Symmetry
 from graphmerge.symmetry.rotary import Rotary
 
 
@@ -22,6 +23,7 @@ def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
         ],
         "layout": _layout_to_json(symmetry.layout),
         "rotary": [{"group": _group_to_json(r.group), "layout": _layout_to_json(r.layout)} for r in symmetry.rotary],
+        "optional": sorted(symmetry.optional),
         "shapes": {key: list(shape) for key, shape in symmetry.shapes.items()},
     }
 
@@ -37,6 +39,7 @@ def symmetry_from_json(data: dict[str, Any]) -> Symmetry:
         shapes={key: tuple(shape) for key, shape in data["shapes"].items()},
         model=data["model"],
         notes=tuple(data["notes"]),
+        optional=frozenset(data.get("optional", ())),  # older files know none
         rotary=tuple(
             Rotary(_group_from_json(r["group"]), _layout_from_json(r["layout"])) for r in data.get("rotary", ())
         ),

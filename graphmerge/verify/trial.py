@@ -34,8 +34,8 @@ class Trial:
         outputs: tuple[str, ...] | None,
         seed: int,
     ) -> None:
-        self.symmetry = symmetry
         self.keys = canonical_names(model)
+        self.symmetry = symmetry = symmetry.within(self.keys)
         if missing := [key for key in symmetry.layout if key not in self.keys]:
             raise ArchitectureMismatch(f"the symmetry moves {missing[0]!r}, which {type(model).__name__} does not have")
         self.state = state_of(model)

@@ -143,6 +143,7 @@ def verify(
         return replace(checked, shrunk=copy.shrunk, unlike=compared.unlike, seconds=time.perf_counter() - started)
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, outputs, seed)
+    symmetry = trial.symmetry  # without optional tensors that the model does not have
     names = [g.name for g in symmetry.groups]
     steps = _Steps(progress, 2 * len(names))
     together = max((_error(trial, symmetry, None, s) for s in range(2)), default=0.0)
@@ -181,7 +182,7 @@ def errors_of(
     """
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, None, seed)
-    return {name: _error(trial, symmetry, (name,)) for name in groups}
+    return {name: _error(trial, trial.symmetry, (name,)) for name in groups}
 
 
 class _Steps:

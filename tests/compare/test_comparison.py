@@ -256,3 +256,14 @@ def test_checked_on_a_model_each_wrong_group_has_its_error():
     assert {tie.error for tie in gm.check(shapes, parse_spec(text), reference=derived).missing_ties} == {None}
     with pytest.raises(SpecError, match="the model has no tensor"):
         gm.check(model, parse_spec(text.replace("cls.predictions.decoder", "cls.decoder")), reference=derived)
+
+
+def test_optional_tensors_that_a_model_lacks_are_left_out():
+    model = FAMILIES["BERT"].model()
+    derived = traced("BERT").symmetry()
+    text = spec_text(derived).replace("tensors:\n", "tensors:\n  score.weight?: _ residual\n  score.bias?: pooler\n")
+    spec = parse_spec(text.replace("groups:\n", "groups:\n  pooler: 21\n"))
+    assert gm.check(model, spec, reference=derived).equal
+    found = gm.verify(model, spec)
+    assert found.ok
+    assert "pooler" not in found.errors

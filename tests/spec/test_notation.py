@@ -93,15 +93,15 @@ def test_express_refuses_what_is_no_sum_of_products():
 @pytest.mark.parametrize(
     ("text", "message", "column"),
     [
-        ("a (b c", "this '(' is never closed", 2),
-        ("a b) c", "this ')' closes nothing", 3),
+        ("a (b c", "this '(' is never closed; end it with ')'", 2),
+        ("a b) c", "this ')' closes nothing; remove it", 3),
         ("a + + b", "expected a name, '_' or '(' here", 4),
         ("a +", "expected a name, '_' or '(' here", 3),
-        ("a ()", "nothing stands in these parentheses", 2),
+        ("a ()", "nothing stands in these parentheses; remove them", 2),
         ("x (a b + c)", "a sum in a product needs parentheses of its own: (a (b + c)) or (a b) + c", 7),
         ("a (b _)", "a part of an axis needs its size: write '_3' for 3 fixed units", 5),
         ("a _0", "'_0' has no units: write a size of 1 or more", 2),
-        ("a b@x", "cannot read '@x'", 3),
+        ("a b@x", "cannot read '@x'; axes are written with names, '_', '+' and '( )'", 3),
     ],
 )
 def test_what_is_no_notation(text, message, column):
@@ -141,9 +141,9 @@ def test_parts_of_pairs_are_one_move():
     ("text", "message"),
     [
         ("a q", "no group is called 'q'; declare it under 'groups'"),
-        ("x b", "'b' is over 'a', which does not stand in the same block"),
+        ("x b", "'b' is over 'a', which does not stand in the same block; write (a b)"),
         ("(a a) b", "2 factors may choose for 'b': write b@1 for the first"),
-        ("a b@2", "b@2 asks for number 2 of the factors 'a': 1"),
+        ("a b@2", "b@2 asks for number 2 of the factors 'a', but there are 1 in this block; count from 1"),
         ("a b@1,1", "'b' is over a, but '@' lists 2"),
         ("pairs/0:2 a", "the parts of 'pairs' make 2 of its 6 units"),
         ("pairs/0:2 pairs/1:2", "the parts of 'pairs' make 2×2 of its 6 units"),

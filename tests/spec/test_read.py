@@ -1,10 +1,13 @@
 """Reading specs: the design's example, hand-written forms, and every mistake with its place."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from graphmerge.errors import SpecError
-from graphmerge.spec import load_spec, parse_spec
+from graphmerge.errors import ArchitectureMismatch, SpecError
+from graphmerge.spec import load_spec, parse_spec, spec_text
+from graphmerge.spec.target import Target
 from graphmerge.symmetry import UNKNOWN, Axis, Block, Group, Move, Part, Pin, Run
 
 EXAMPLE = """\
@@ -149,108 +152,81 @@ notes: [one]
     assert symmetry.notes == ("one",)
 
 
-def spec(groups: str = "{d: 4}", tensors: str = "{w: d}", more: str = "") -> str:
-    """A spec with the groups in line 2, the tensors in line 3 and the rest after them."""
-    return f"graphmerge: 1\ngroups: {groups}\ntensors: {tensors}\n{more}"
+FAMILY = """\
+graphmerge: 1
+model: [TinyForMaskedLM, TinyForTagging]
+sizes:
+  D: head_dim or hidden_size / num_heads
+repeat: {l: 0..layers - 1, p: [query, key], e: [0, 2..3]}
+groups:
+  residual: hidden_size
+  heads.{l}: num_heads
+  qk.{l}: {size: D, over: heads.{l}}
+  inner.{l}: ffn.{l}
+  pooler: hidden_size
+tensors:
+  embed: _ residual
+  head?: = embed
+  layer.{l}.{p}: (heads.{l} qk.{l}) residual
+  layer.{l}.{p}.bias?: (heads.{l} qk.{l})
+  layer.{l}.up.{e}: inner.{l} residual
+  pooler?: pooler residual
+pinned:
+  - reason: words
+    axes: ["embed[0] _29", "head[0] _29"]
+"""
+CONFIG = {"hidden_size": 6, "num_heads": 3, "head_dim": None, "layers": 2, "ffn": [4, 5]}
 
 
-MISTAKES = [
-    ("", "1:1: the file is empty; a spec starts with 'graphmerge: 1'"),
-    ("graphmerge: [", "1:14: not YAML: "),
-    ("- graphmerge", "1:1: a spec must be a mapping of names to values"),
-    ("graphmerge: 1\ntensors: {}", "1:1: the spec has no 'groups'; add it"),
-    (spec().replace("1", "2", 1), "1:13: this is version '2' of the notation; 1 is the only one"),
-    (spec(more="group: {}"), "4:1: unknown key 'group'; a spec may have graphmerge, model, repeat, groups, tensors"),
-    (spec(more="groups: {}"), "4:1: 'groups' stands here for the second time (first in line 2); keep one"),
-    (spec("{d: 4, d: 5}"), "2:16: 'd' stands here for the second time (first in line 2); keep one"),
-    (spec(tensors="{w: d, w: d}"), "3:17: 'w' stands here for the second time (first in line 3); keep one"),
-    (spec("{d: many}"), "2:13: the size of d must be a whole number of 1 or more, not 'many'"),
-    (spec("{d: 0}"), "2:13: the size of d must be a whole number of 1 or more, not '0'"),
-    (spec("{d: {over: e}}"), "2:13: d needs a size: {size: 64}"),
-    (spec("{d: {size: 4, sizes: 4}}"), "2:23: unknown key 'sizes'; d may have size, over, kind, pinned"),
-    (spec("{d: {size: 4, kind: rotation}}"), "2:29: unknown kind 'rotation'; it is one of permutation, signed"),
-    (spec("{d: {size: 4, pinned: x, kind: rotary}}"), "2:13: d is pinned: it has a size and a reason, and neither"),
-    (spec("{d: {size: 4, over: e}}"), "2:29: no group is called 'e'; declare it under 'groups'"),
-    (
-        spec("{d: {size: 4, over: e}, e: {size: 4, over: d}}"),
-        "2:29: groups are over each other (d over e over d); take one 'over' away",
-    ),
-    (
-        spec("{c: 2, d: {size: 4, over: c}, e: {size: 4, over: d}}", "{w: (c d e)}"),
-        "2:58: 'd' is over 'c', so 'e' must be over that too",
-    ),
-    (spec("{d: 4, e: 5}"), "2:16: no tensor names 'e'; name it under 'tensors' or remove it"),
-    (spec("{d: 4, e: {size: 5, pinned: x}}"), "2:16: no tensor names 'e'; name it under 'tensors' or remove it"),
-    (spec(tensors="{w: _ e}"), "3:16: no group is called 'e'; declare it under 'groups'"),
-    (spec(tensors="{w: '_ e'}"), "3:17: no group is called 'e'; declare it under 'groups'"),
-    (spec(tensors="\n  v: d\n  w: _ (d"), "5:8: this '(' is never closed"),
-    (spec(tensors="{w: ''}"), "3:14: w needs its axes, such as '_ residual'; leave out what has none"),
-    (spec(tensors="{w: {x: d}}"), "3:14: the axes of w must be text, or a list of blocks"),
-    (spec("{d: 4, e: {size: 2, over: d}}", "{v: d, w: e}"), "3:20: 'e' is over 'd', which does not stand in the same"),
-    (spec(tensors="{w: [{rows: 0..3}]}"), "3:15: a block needs its axes: {rows: 0..15, axes: a b}"),
-    (spec(tensors="{w: [{rows: 0-3, axes: d}]}"), "3:22: 'rows' must be a range like 0..11, both ends included"),
-    (spec(tensors="{w: [{row: 0..3, axes: d}]}"), "3:16: unknown key 'row'; a block may have rows, axes"),
-    (
-        spec(tensors="{w: [{rows: 0..4, axes: d}]}"),
-        "3:34: the first axis has 4 units, but 'rows' has 5; they must agree",
-    ),
-    (
-        spec(tensors="{w: [{rows: 0..3, axes: d d}, {rows: 4..7, axes: d _5}]}"),
-        "3:59: axis 1 has 5 units here and 4 in the blocks before; they must agree",
-    ),
-    (
-        spec(tensors="{w: [{rows: 0..3, axes: d d}, {rows: 4..7, axes: d}]}"),
-        "3:59: this block has 1 axes, the one before 2; they must agree",
-    ),
-    (
-        spec(tensors="{w: [{rows: 0..3, axes: d}, {rows: 3..6, axes: d}]}"),
-        "3:38: this block and the one of [0..3] as 4 have units in common; cut one back",
-    ),
-    (spec(more="repeat: {l: 3}"), "4:13: the range of l must be a range like 0..11, both ends included, not '3'"),
-    (spec(more="repeat: {l: 3..0}"), "4:13: the range of l must be a range like 0..11"),
-    (spec(more="repeat: {2: 0..3}"), "4:10: '2' is no letter; use one like l, or a word"),
-    (spec(more="repeat: {l: 0..3}"), "4:10: nothing uses {l}; remove it"),
-    (spec(tensors="\n  w.{l}: d"), "4:3: {l} is not declared; add l: 0..11 under 'repeat'"),
-    (
-        spec("\n  d: 4\n  e.{l}: 3", "\n  v: d\n  w: e.{l}", "repeat: {l: 0..1}"),
-        "7:3: 'w' stands here for the second time (first in line 7); keep one",
-    ),
-    (spec(more="pinned: {}"), "4:9: 'pinned' must be a list"),
-    (spec(more="pinned: [{axes: ['w[0] _4']}]"), "4:10: a pin has either 'pin' (a name under 'groups') or 'reason'"),
-    (spec(more="pinned: [{reason: x}]"), "4:10: a pin without a name needs 'axes'"),
-    (spec(more="pinned: [{reason: x, axes: [w]}]"), "4:29: 'w' is no axis; write it like lm_head.weight[0] _32000"),
-    (spec(more="pinned: [{reason: x, axes: ['w[0] _']}]"), "4:35: one axis with the sizes of its parts is wanted here"),
-    (
-        spec(more="pinned: [{reason: x, axes: ['w[0] d']}]"),
-        "4:35: 'd' is no size; write _64 for pinned units and 64 for",
-    ),
-    (spec(more="pinned: [{reason: x, axes: ['w[0] _5']}]"), "4:29: this reaches to unit 4, but the axis has 4 units"),
-    (spec(more="pinned: [{reason: x, axes: ['w[1] _5']}]"), "4:29: w has 1 axes, so none is numbered 1; count from 0"),
-    (
-        spec(more="pinned: [{pin: d}]"),
-        "4:16: no pinned leaf is called 'd'; declare it under 'groups' as {size:, pinned:}",
-    ),
-    (
-        spec(more="pinned: [{reason: x, each: l, axes: ['w[0] _4']}]"),
-        "4:28: the letter 'l' is not declared; add l: 0..11",
-    ),
-    (
-        spec("{d: 4, p: {size: 2, pinned: x}}", "{w: (d p)}", "pinned: [{pin: p}, {pin: p}]"),
-        "4:9: 'p' is listed twice under 'pinned'; keep one",
-    ),
-    (
-        spec("{d: 4, p: {size: 2, pinned: x}}", "{w: (d p)}", "pinned: [{pin: p, size: 2}]"),
-        "4:25: the size of 'p' stands under 'groups'; remove it here",
-    ),
-    (spec(more="notes: none"), "4:8: 'notes' must be a list"),
-]
+def test_sizes_come_from_the_config_and_letters_from_lists():
+    symmetry = parse_spec(FAMILY, target=Target(CONFIG))
+    assert {g.name: g.size for g in symmetry.groups} == {
+        "residual": 6, "heads.0": 3, "qk.0": 2, "inner.0": 4, "heads.1": 3, "qk.1": 2, "inner.1": 5, "pooler": 6
+    }  # fmt: skip
+    assert [key for key in symmetry.layout if key.startswith("layer.1")] == [
+        "layer.1.query", "layer.1.query.bias", "layer.1.key", "layer.1.key.bias",
+        "layer.1.up.0", "layer.1.up.2", "layer.1.up.3",
+    ]  # fmt: skip
+    assert symmetry.layout["head"] == symmetry.layout["embed"]
+    assert symmetry.shapes["layer.1.up.3"] == (5, 6)
+    assert symmetry.model == "TinyForMaskedLM"
+    assert parse_spec(FAMILY, target=Target(CONFIG | {"head_dim": 7}))["qk.1"].size == 7
+    assert parse_spec(FAMILY, target=Target(SimpleNamespace(**CONFIG))) == symmetry
+    none = parse_spec(FAMILY, target=Target(CONFIG | {"layers": 0}))
+    assert [g.name for g in none.groups] == ["residual", "pooler"]
 
 
-@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[message[:60] for _, message in MISTAKES])
-def test_every_mistake_is_reported_where_it_stands(text, message):
-    with pytest.raises(SpecError) as error:
-        parse_spec(text, "model.yaml")
-    assert str(error.value).startswith(f"model.yaml:{message}")
+def test_optional_tensors_of_a_model_that_has_some():
+    shapes = {"embed": (29, 6)} | {f"layer.{k}.{p}": (6, 6) for k in (0, 1) for p in ("query", "key")}
+    shapes |= {f"layer.{k}.up.{e}": (4 + k, 6) for k in (0, 1) for e in (0, 2, 3)}
+    shapes["layer.1.key.bias"] = (6,)
+    symmetry = parse_spec(FAMILY, target=Target(CONFIG, shapes, "TinyForTagging"))
+    assert set(symmetry.layout) == set(shapes)
+    assert "pooler" not in symmetry.by_name
+    assert symmetry.pinned[0].axes == (Axis("embed", 0, Part(Run(0, (29,), (1,)), (0,))),)
+    assert symmetry.model == "TinyForTagging"
+    assert symmetry.optional == frozenset()
+
+
+def test_optional_tensors_without_a_model():
+    """They stay optional: weights that lack them move all the same, and the file comes back."""
+    symmetry = parse_spec(FAMILY, target=Target(CONFIG))
+    assert "layer.0.key.bias" in symmetry.optional
+    assert "embed" not in symmetry.optional
+    state = {key: torch.rand(shape) for key, shape in symmetry.shapes.items() if key not in symmetry.optional}
+    p = symmetry.random(1)
+    moved = p.apply(state)
+    assert not torch.equal(moved["layer.0.query"], state["layer.0.query"])
+    assert torch.equal(p.inverse().apply(moved)["layer.1.up.3"], state["layer.1.up.3"])
+    assert "pooler" not in symmetry.fit({key: tuple(t.shape) for key, t in state.items()}).by_name
+    with pytest.raises(ArchitectureMismatch, match=r"no tensor 'layer\.0\.query'"):
+        p.apply({"embed": state["embed"]})
+    assert parse_spec(spec_text(symmetry)) == symmetry
+    assert "  layer.{l}.query.bias?: (heads.{l} qk.{l})\n" in spec_text(symmetry)
+
+
+def spec(groups: str) -> str:
+    return f"graphmerge: 1\ngroups: {groups}\ntensors: {{w: d}}\n"
 
 
 def test_load_names_the_file(tmp_path):
@@ -263,5 +239,5 @@ def test_load_names_the_file(tmp_path):
     path.write_text(spec("{d: 0}"))
     with pytest.raises(SpecError, match=r"bad\.yaml:2:13: "):
         load_spec(path)
-    path.write_text(spec())
+    path.write_text(spec("{d: 4}"))
     assert load_spec(path).groups[0].name == "d"
