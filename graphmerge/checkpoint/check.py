@@ -15,6 +15,7 @@ from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import ArchitectureMismatch, InputError
 
 Weights = nn.Module | Mapping[str, torch.Tensor]
+CHUNK = 1 << 22  # entries that are looked at at once: what is needed beside a large tensor stays small
 
 # Settings that change the function of a model and the shape of no tensor.
 _STRUCTURE = re.compile(
@@ -36,10 +37,9 @@ def check_finite(weights: Weights, where: str = "the model") -> None:
         if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.device.type == "meta":
             continue
         values = tensor.detach()
-        if values.element_size() == 1:  # float8 has no isfinite
-            values = values.float()
-        if bool(torch.isfinite(values).all()):
+        if all(_finite(part) for part in values.reshape(-1).split(CHUNK)):
             continue
+        values = values.float() if values.element_size() == 1 else values
         nan, infinite = int(values.isnan().sum()), int(values.isinf().sum())
         if not nan and _is_mask(weights, name, values):
             continue
@@ -48,6 +48,11 @@ def check_finite(weights: Weights, where: str = "the model") -> None:
             f"{where}: {name} has {nan or infinite:,} {kind} entries of {values.numel():,}; "
             "such a model cannot be merged"
         )
+
+
+def _finite(values: torch.Tensor) -> bool:
+    """Whether all of some values are finite; float8 has no isfinite."""
+    return bool(torch.isfinite(values.float() if values.element_size() == 1 else values).all())
 
 
 def check_pair(

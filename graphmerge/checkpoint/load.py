@@ -68,7 +68,7 @@ def load_model(
         model, example_inputs = call_factory(str(source))
         loaded = Loaded(model, str(source), example_inputs=example_inputs)
     else:
-        directory = _directory(source, trust_remote_code, config_only is True)
+        directory = directory_of(source, trust_remote_code, config_only is True)
         if config_only or (config_only is None and (directory / CONFIG).is_file() and not has_weights(directory)):
             model = build_without_weights(directory, trust_remote_code=trust_remote_code)
             return Loaded(model, str(source), directory)
@@ -124,7 +124,12 @@ def _checked(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tens
     return state
 
 
-def _directory(source: str | Path, trust_remote_code: bool, config_only: bool) -> Path:
+def directory_of(source: str | Path, trust_remote_code: bool = False, config_only: bool = False) -> Path:
+    """The directory of a checkpoint: the path itself, or where the files of a hub id are.
+
+    Raises:
+        InputError: neither is there, or it is no directory.
+    """
     path = Path(source)
     if path.is_dir():
         return path

@@ -75,10 +75,8 @@ def load_pretrained(
         InputError: no model, only pickle files, damaged or quantised weights, or code that nobody has said to trust.
         ArchitectureMismatch: weights that the model needs are missing from the checkpoint, or have other shapes.
     """
+    mergeable_files(directory)
     config = read_config(directory)
-    if "quantization_config" in config:
-        raise InputError(f"{directory} holds quantised weights, which cannot be averaged; load the unquantised model")
-    weight_files(directory)
     with quiet_transformers():
         model_class = _model_class(directory, config, trust_remote_code)
         try:
@@ -99,13 +97,24 @@ def load_pretrained(
     model, info = loaded
     _check_complete(directory, model_class.__name__, info)
     if unused := sorted(info["unexpected_keys"]):
-        warnings.warn(
-            f"{directory} holds tensors that {model_class.__name__} has no place for; they are left out: "
-            f"{listed(unused)}",
-            GraphMergeWarning,
-            stacklevel=3,
-        )
+        warnings.warn(unused_text(directory, model_class.__name__, unused), GraphMergeWarning, stacklevel=3)
     return model.eval()
+
+
+def unused_text(directory: Path, architecture: str, names: list[str]) -> str:
+    """The warning about tensors that a class does not take."""
+    return f"{directory} holds tensors that {architecture} has no place for; they are left out: {listed(names)}"
+
+
+def mergeable_files(directory: Path) -> list[Path]:
+    """The safetensors files of a Hugging Face directory whose weights can be averaged.
+
+    Raises:
+        InputError: no model, only pickle files, or quantised weights.
+    """
+    if "quantization_config" in read_config(directory):
+        raise InputError(f"{directory} holds quantised weights, which cannot be averaged; load the unquantised model")
+    return weight_files(directory)
 
 
 def build_without_weights(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedModel:

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from graphmerge.checkpoint.directory import CONFIG, INDEX, PROVENANCE, WEIGHTS, 
 from graphmerge.checkpoint.factory import factory_file, is_factory
 from graphmerge.checkpoint.load import Loaded
 from graphmerge.checkpoint.pretrained import quiet_transformers
+from graphmerge.checkpoint.shards import Entry, read_metadata, write_shard
 from graphmerge.errors import InputError
 from graphmerge.files import set_usual_mode
 from graphmerge.symmetry import Permutations
@@ -95,6 +96,20 @@ def save_model(
     Raises:
         InputError: the directory exists (or, with ``force``, is no model directory), or cannot be written; no ``like``.
     """
+    with model_directory(directory, like=like, provenance=provenance, permutations=permutations, force=force) as beside:
+        write_module(model, beside)
+
+
+@contextmanager
+def model_directory(
+    directory: str | Path,
+    *,
+    like: str | Path | None,
+    provenance: Mapping[str, Any],
+    permutations: Permutations | None = None,
+    force: bool = False,
+) -> Iterator[Path]:
+    """`save_model` but for the weights: those are written inside, to the directory that is given."""
     target = Path(directory)
     check_target(target, force)
     if like is not None and not Path(like).is_dir():
@@ -103,7 +118,9 @@ def save_model(
     header |= {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
     try:
         with _directory_beside(target) as beside:
-            _write_weights(model, beside)
+            yield beside
+            for file in beside.glob("*.safetensors"):
+                set_usual_mode(file)
             if permutations is not None:
                 permutations.save(beside / PERMUTATIONS)
             if like is not None:
@@ -114,19 +131,68 @@ def save_model(
         raise InputError(f"{target} could not be written ({error}); nothing was left behind") from error
 
 
-def _write_weights(model: nn.Module, directory: Path) -> None:
+def write_module(model: nn.Module, directory: Path, shard_size: int | None = None) -> None:
+    """The weights and the config of a module, in files of ``shard_size`` bytes at most where that is known."""
     if isinstance(model, PreTrainedModel):
         with quiet_transformers():
-            model.save_pretrained(directory)
+            if shard_size is None:
+                model.save_pretrained(directory)
+            else:
+                model.save_pretrained(directory, max_shard_size=shard_size)
     else:
         save_tensors(model, str(directory / WEIGHTS))  # keeps one of a tied tensor's names, the others as metadata
-    for file in directory.glob("*.safetensors"):
-        set_usual_mode(file)
+
+
+def write_entries(
+    directory: Path,
+    like: Path,
+    entries: Mapping[str, Entry],
+    tensor: Callable[[str], torch.Tensor],
+    shard_size: int | None = None,
+) -> None:
+    """Weights under the names and in the dtypes of ``entries``, asked for one after the other.
+
+    They are laid out in files as there, or in files of ``shard_size`` bytes at most (but for a larger tensor); where
+    there is more than one, an index beside them says what is where.
+    """
+    lengths = {name: entry.length for name, entry in entries.items()}
+    files = _same_files(entries) if shard_size is None else sharded(lengths, shard_size)
+    for file, names in files.items():
+        layout = {name: (entries[name].dtype, entries[name].shape) for name in names}
+        write_shard(directory / file, layout, read_metadata(entries[names[0]].file), tensor)
+    if list(files) == [WEIGHTS]:
+        return
+    known = read_json(like / INDEX).get("metadata", {}) if (like / INDEX).is_file() else {}
+    known["total_size"] = sum(lengths.values())
+    index = {"metadata": known, "weight_map": {name: file for file, names in files.items() for name in names}}
+    (directory / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _same_files(entries: Mapping[str, Entry]) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {}
+    for name, entry in entries.items():
+        files.setdefault(entry.file.name, []).append(name)
+    return files
+
+
+def sharded(lengths: Mapping[str, int], limit: int) -> dict[str, list[str]]:
+    """Tensors of these lengths in files of ``limit`` bytes at most, but for a longer tensor; in the order given."""
+    shards: list[list[str]] = [[]]
+    room = limit
+    for name, length in lengths.items():
+        if length > room and shards[-1]:
+            shards.append([])
+            room = limit
+        shards[-1].append(name)
+        room -= length
+    if len(shards) == 1:
+        return {WEIGHTS: shards[0]}
+    return {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, start=1)}
 
 
 def _copy_files(source: Path, directory: Path) -> None:
     """Tokenizer and config files that are not there yet; the model's own code too, where its config needs it."""
-    config = directory / CONFIG
+    config = next((folder / CONFIG for folder in (directory, source) if (folder / CONFIG).is_file()), Path(CONFIG))
     suffixes = (*_COPIED, ".py") if config.is_file() and "auto_map" in read_json(config) else _COPIED
     for path in sorted(source.iterdir()):
         known = path.name in (INDEX, PROVENANCE) or path.name.endswith(".index.json")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from graphmerge.checkpoint import PERMUTATIONS, Loaded, load_model, provenance, save_model
+from graphmerge.checkpoint import PERMUTATIONS, Loaded, bytes_in, open_weights, provenance
 from graphmerge.cli.common import (
     AnyTokenizer,
     Batches,
@@ -22,6 +22,7 @@ from graphmerge.cli.common import (
     Model,
     ModelB,
     Seed,
+    ShardSize,
     Size,
     Spec,
     Tokenizer,
@@ -31,6 +32,7 @@ from graphmerge.cli.common import (
     data_for,
     emit,
     load_two,
+    open_two,
     out,
     progress,
     say,
@@ -41,7 +43,7 @@ from graphmerge.errors import InputError
 from graphmerge.match import Match
 from graphmerge.match import match as run_match
 from graphmerge.match.match import Method as MethodName
-from graphmerge.merge import merge as run_merge
+from graphmerge.merge import Part, Shares, write_merged
 from graphmerge.symmetry import Permutations
 
 Method = Annotated[MethodName, typer.Option(help="How to match.")]
@@ -151,17 +153,21 @@ def apply(
     permutations: Annotated[Path, typer.Argument(help="A file that `graphmerge match` wrote.")],
     out_directory: Saved,
     inverse: Annotated[bool, typer.Option("--inverse", help="Apply the inverse.")] = False,
+    shard_size: ShardSize = None,
     trust_remote_code: Trust = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Save a model with its units permuted: the same function, in another order."""
     check_new_directory(out_directory, force)
-    loaded = load_model(model, trust_remote_code=trust_remote_code)
+    size = None if shard_size is None else bytes_in(shard_size)
+    weights = open_weights(model, trust_remote_code=trust_remote_code)
     element = Permutations.load(permutations)
     element = element.inverse() if inverse else element
-    made_of = provenance([loaded], {"command": "apply", "inverse": inverse}, str(permutations))
-    save_model(element.apply(loaded.model), out_directory, like=loaded.directory, provenance=made_of, force=force)
+    made_of = provenance([weights.loaded], {"command": "apply", "inverse": inverse}, str(permutations))
+    write_merged(
+        [Part(weights, element)], Shares((1.0,)), out_directory, provenance=made_of, shard_size=size, force=force
+    )
     _written(out_directory, made_of, json)
 
 
@@ -171,6 +177,9 @@ def merge(
     out_directory: Saved,
     permutations: Annotated[Path | None, typer.Option(help="A file that `graphmerge match` wrote.")] = None,
     weight: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of B in the average.")] = 0.5,
+    slerp: Annotated[
+        bool, typer.Option("--slerp", help="Along the arc between two tensors instead of the chord.")
+    ] = False,
     method: Annotated[MethodName | None, typer.Option(help="Match first, this way.")] = None,
     data: Data = None,
     loss: LossHere = None,
@@ -183,6 +192,7 @@ def merge(
     seed: Seed = 0,
     tokenizer: Tokenizer = None,
     device: Device = "auto",
+    shard_size: ShardSize = None,
     trust_remote_code: Trust = False,
     allow_different_tokenizers: AnyTokenizer = False,
     force: Force = False,
@@ -192,12 +202,15 @@ def merge(
     check_new_directory(out_directory, force)
     if (permutations is None) == (method is None):
         raise InputError("say how to align B: --permutations FILE, or --method weights | activations | identity")
-    first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-    options: dict[str, Any] = {"command": "merge", "weight": weight}
+    shard_bytes = None if shard_size is None else bytes_in(shard_size)
+    shares = Shares((1 - weight, weight), "slerp" if slerp else "linear")
+    options: dict[str, Any] = {"command": "merge", "weight": weight, "interpolation": shares.method}
     options["allow_different_tokenizers"] = allow_different_tokenizers
     if method is None:
         element, named = Permutations.load(str(permutations)), str(permutations)
+        opened = open_two(a, b, trust_remote_code, allow_different_tokenizers)
     else:
+        first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
         how = _How(
             method, data, loss, groups, similarity, spec, Sampling(batches, size, length, seed, tokenizer), device
         )
@@ -207,9 +220,19 @@ def merge(
         element, named = found.permutations, PERMUTATIONS
         options |= how.options()
         options["groups taking part"] = list(found.groups)
-    merged = run_merge([first.model, second.model], permutations=element, weights=[1 - weight, weight])
-    made_of = provenance([first, second], options, named)
-    save_model(merged, out_directory, like=first.directory, provenance=made_of, permutations=element, force=force)
+        opened = [open_weights(model, trust_remote_code=trust_remote_code) for model in (first, second)]
+        del first, second  # what stands in files is read from there
+    made_of = provenance([weights.loaded for weights in opened], options, named)
+    parts = [Part(opened[0]), Part(opened[1], element)]
+    write_merged(
+        parts,
+        shares,
+        out_directory,
+        provenance=made_of,
+        permutations=element,
+        shard_size=shard_bytes,
+        force=force,
+    )
     _written(out_directory, made_of, json)
 
 

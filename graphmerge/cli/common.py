@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from graphmerge.checkpoint import Loaded, check_pair, check_target, load_model
+from graphmerge.checkpoint import Loaded, Weights, check_pair, check_target, load_model, open_weights
 from graphmerge.data import Sampling, load_data
 from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
@@ -50,6 +50,9 @@ ConfigOnly = Annotated[
     typer.Option(
         "--config-only", help="Build the model from its config.json alone, as is done where there are no weights."
     ),
+]
+ShardSize = Annotated[
+    str | None, typer.Option(help="How large a file of weights may be, as in 2GB. Default: the files of the model.")
 ]
 AnyTokenizer = Annotated[
     bool, typer.Option("--allow-different-tokenizers", help="Merge although the tokenizers differ.")
@@ -110,14 +113,25 @@ def load_shape(model: str, trust: bool, config_only: bool) -> Loaded:
 def load_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> tuple[Loaded, Loaded]:
     """Both models, checked against each other."""
     first, second = (load_model(m, trust_remote_code=trust) for m in (a, b))
+    _check_two(first, second, any_tokenizer)
+    return first, second
+
+
+def open_two(a: str, b: str, trust: bool, any_tokenizer: bool) -> list[Weights]:
+    """Both models, checked against each other; what stands in files is not read yet."""
+    first, second = (open_weights(m, trust_remote_code=trust) for m in (a, b))
+    _check_two(first.loaded, second.loaded, any_tokenizer)
+    return [first, second]
+
+
+def _check_two(first: Loaded, second: Loaded, any_tokenizer: bool) -> None:
     check_pair(
         first.model,
         second.model,
         tokenizers=(first.tokenizer, second.tokenizer),
         allow_different_tokenizers=any_tokenizer,
-        names=(a, b),
+        names=(first.source, second.source),
     )
-    return first, second
 
 
 def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:

@@ -10,18 +10,30 @@ from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import ArchitectureMismatch
 
 State = Mapping[str, torch.Tensor]
+CHUNK = 1 << 22  # entries that are summed at once, so that a large tensor is never held in float32 as a whole
 
 
-def combine(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
-    """``Σ_i weights[i] · tensors[i]`` in the dtype and on the device of the first; the weights sum to 1.
+def combine(tensors: Sequence[torch.Tensor], weights: Sequence[float], out: torch.Tensor | None = None) -> torch.Tensor:
+    """``Σ_i weights[i] · tensors[i]`` in the dtype and on the device of the first.
 
     Summed in float32, or float64 where one of the tensors is. Equal tensors give themselves exactly (so do masks of
-    infinities). Integers and booleans, which have no average, are those of the first.
+    infinities). Integers and booleans, which have no average, are those of the first. ``out`` may be the first tensor,
+    contiguous: then its memory is used for the result where that saves any.
     """
     first = tensors[0]
     averaged = first.is_floating_point() or first.is_complex()
     if not averaged or all(other is first or _equal(first, other) for other in tensors[1:]):
-        return first.clone()
+        return first if out is first else first.clone()
+    if first.numel() <= CHUNK or not all(tensor.is_contiguous() for tensor in tensors):
+        return _sum(tensors, weights)
+    out = torch.empty_like(first) if out is None else out
+    for target, *sources in zip(*(tensor.view(-1).split(CHUNK) for tensor in (out, *tensors))):
+        target.copy_(_sum(sources, weights))
+    return out
+
+
+def _sum(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    first = tensors[0]
     precise = torch.float32
     for tensor in tensors:
         precise = torch.promote_types(precise, tensor.dtype)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from graphmerge.errors import InputError
 from graphmerge.merge.combine import combine_states
 from graphmerge.merge.inputs import Model, align, read_inputs
+from graphmerge.merge.shares import check_weights
 from graphmerge.symmetry import Permutations
 
 
@@ -51,10 +51,5 @@ def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
     if weights is None:
         return [1 / count] * count
     shares = [float(w) for w in weights]
-    if len(shares) != count:
-        raise InputError(f"{count} models need {count} weights; got {len(shares)}")
-    if not all(math.isfinite(w) for w in shares):
-        raise InputError(f"the weights must be finite numbers; got {shares}")
-    if not math.isclose(math.fsum(shares), 1, abs_tol=1e-6):
-        raise InputError(f"the weights must sum to 1; {shares} sum to {math.fsum(shares):g}")
+    check_weights(shares, count)
     return shares

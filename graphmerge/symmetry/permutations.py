@@ -171,18 +171,25 @@ class Permutations:
         moving = [(block, moves) for block in blocks if (moves := [m for m in block.moves if self._moves(m)])]
         if not moving:
             return tensor
-        out = tensor.detach().clone()
         # as integers of the same width: exact, and not every dtype can be indexed
         width = INTEGERS.get(tensor.dtype.itemsize, tensor.dtype)
-        source, target = tensor.detach().view(width), out.view(width)
+        source = tensor.detach().view(width)
+        if len(blocks) == 1 and _is_whole(blocks[0], tensor.shape):  # no copy to put it in: large tensors are such
+            return self._moved(source, *moving[0]).contiguous().view(tensor.dtype)
+        out = tensor.detach().clone()
+        target = out.view(width)
         for block, moves in moving:
             rows = block_index(block)
-            x = source[rows].reshape(block.sizes)  # one dimension a factor
-            # a group's own units first, while its bases still stand at their old places in the source
-            for move in reversed(self._bases_first(moves)):
-                x = self._gather(x, move)
-            target[rows] = x.reshape(tuple(run.length for run in block.runs))
+            target[rows] = self._moved(source[rows], block, moves)
         return out
+
+    def _moved(self, x: torch.Tensor, block: Block, moves: list[Move]) -> torch.Tensor:
+        """What stands in a block, moved; laid out as it was."""
+        lengths, x = x.shape, x.reshape(block.sizes)  # one dimension a factor
+        # a group's own units first, while its bases still stand at their old places in the source
+        for move in reversed(self._bases_first(moves)):
+            x = self._gather(x, move)
+        return x.reshape(lengths)
 
     def _moves(self, move: Move) -> bool:
         array = self.arrays[move.group]
@@ -250,6 +257,12 @@ class Permutations:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error!r} in its symmetry); save the permutations again") from None
         return cls(symmetry, arrays)
+
+
+def _is_whole(block: Block, shape: torch.Size) -> bool:
+    """Whether a block is all of a tensor, in its order."""
+    index = block_index(block) if tuple(run.length for run in block.runs) == shape else ()
+    return bool(index) and all(isinstance(where, slice) and where.start == 0 for where in index)
 
 
 def block_index(block: Block) -> tuple[Any, ...]:

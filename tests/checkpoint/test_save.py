@@ -79,7 +79,7 @@ def test_force_replaces_models_only(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-@pytest.mark.parametrize("where", ["_write_weights", "_copy_files", "os.rename"])
+@pytest.mark.parametrize("where", ["write_module", "_copy_files", "os.rename"])
 def test_a_failure_leaves_nothing_new_and_the_old_untouched(source, tmp_path, monkeypatch, error, where):
     before = files(source)
     rename = os.rename
