@@ -33,7 +33,7 @@ def build(case: Case) -> tuple[torch.nn.Module, dict[str, Any]]:
         raise NotConstructible(f"{step}: {type(error).__name__}: {_short(error)}") from error
     torch.manual_seed(0)
     model = make(model_class, small)
-    return model, inputs_of(case, model)
+    return model, inputs_of(case, model, small)
 
 
 def make(model_class: Any, config: Any) -> torch.nn.Module:
@@ -51,7 +51,7 @@ def runs(case: Case, model_class: Any, config: Any) -> bool:
     """
     model = make(model_class, config)
     with torch.no_grad():
-        model(**inputs_of(case, model))
+        model(**inputs_of(case, model, config))
     return True
 
 

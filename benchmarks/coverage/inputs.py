@@ -8,21 +8,24 @@ from typing import Any, Final
 import torch
 
 from benchmarks.coverage.catalogue import Case
+from benchmarks.coverage.parts import WHOLE
 from graphmerge.errors import TraceError
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.forms import rand
 
 
-def inputs_of(case: Case, model: torch.nn.Module) -> dict[str, Any]:
-    """Keyword arguments of the forward pass."""
+def inputs_of(case: Case, model: torch.nn.Module, config: Any) -> dict[str, Any]:
+    """Keyword arguments of the forward pass of a model of a config."""
+    if case.model_class in WHOLE:
+        return WHOLE[case.model_class](config)
     try:
         found = default_inputs(model).kwargs
     except TraceError:
         found = {}
-        if case.model_type not in MORE:
+        if case.model_class not in MORE and case.model_type not in MORE:
             raise
     more = MORE.get(case.model_class) or MORE.get(case.model_type)
-    return found if more is None else found | more(found, model.config)
+    return found if more is None else found | more(found, config)
 
 
 def _length(found: dict[str, Any]) -> int:

@@ -25,7 +25,16 @@ _INDEXER = {
     "indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 256, "indexer_budget": 4,
     "indexer_compress_ratio": 2,
 }  # fmt: skip
+_RESNET = {"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}
 GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "conditional_detr": _RESNET,
+    "dab-detr": _RESNET,
+    "deformable_detr": _RESNET,
+    "detr": _RESNET,
+    "table-transformer": _RESNET,
+    "omdet-turbo": {"backbone_config": {"model_type": "swin", "image_size": 640, "out_indices": [2, 3, 4]}},
+    "fast_vlm": {"vision_config": {"model_type": "resnet", "hidden_size": 2048}},
+    "perception_lm": {"vision_config": {"model_type": "clip_vision_model", "model_args": {"embed_dim": 768}}},
     "T5GemmaEncoderModel": {"is_encoder_decoder": False},
     "deepseek_v2": {"num_experts_per_tok": 2},
     "moonshine_streaming": {"num_key_value_heads": 8},
@@ -89,6 +98,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
 SMALL: Final[dict[str, dict[str, Any]]] = {
+    "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
     "align_vision_model": _CHANNELS | {"hidden_dim": 128},
     "autoformer": {"feature_size": 9},

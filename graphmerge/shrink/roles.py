@@ -8,7 +8,7 @@ from typing import Final
 # The first role whose pattern is found in a name is that name's. Names that none of them knows keep their values.
 ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("keep", r"pretraining_tp|coefficient|ignore_|(?<!up)(?<!down)(?<!re)sampl|dropout|_rate$|_prob|min_masks|seed"),
-    ("keep", r"version|steps?$|scalar"),
+    ("keep", r"version|steps?$|scalar|background_size"),
     ("keep", r"iterations|temperature|timescale|_scale$|_theta$|divisible|multiple_of|max_period"),
     ("token", r"token_ids?$|token_index$|^(bos|eos|pad|unk|sep|cls|mask)_index$|_start_id$|_end_id$|(bos|eos|pad)_id$"),
     ("token", r"think_id$|newline_id$|_patch_id$|prompt_id$"),
@@ -32,7 +32,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("patch", r"patch_size$|^encoder_stride$"),
     (
         "window",
-        r"^window_size$|sliding_window$|sliding_window_size|attention_window|local_attention$|chunk_size$|_radius$",
+        r"^window_size|sliding_window$|sliding_window_size|attention_window|local_attention$|chunk_size$|_radius$",
     ),
     (
         "positions",
