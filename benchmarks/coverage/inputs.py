@@ -72,8 +72,22 @@ def _sung(found: dict[str, Any], config: Any) -> dict[str, Any]:
 
 
 # What a model needs beyond its default inputs, by model type: from these and the config.
+def _pair(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """Two pictures to compare."""
+    return {"pixel_values": rand(1, 2, 3, 32, 32)}
+
+
+def _frames_of_four(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """A spectrogram of which four frames make a row."""
+    return {"input_features": rand(1, 6, 4 * getattr(config, "encoder_config", config).num_mel_bins)}
+
+
 MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     "Blip2ForImageTextRetrieval": lambda found, config: {"attention_mask": torch.ones_like(found["input_ids"])},
+    "efficientloftr": _pair,
+    "lightglue": _pair,
+    "granite_speech5_ctc": _frames_of_four,
+    "granite_speech5_encoder": _frames_of_four,
     "JevForDecision": lambda found, config: {
         "marks": torch.tensor([[5, 9]]),
         "num_options": torch.tensor([[2, 2]]),

@@ -26,7 +26,17 @@ _INDEXER = {
     "indexer_compress_ratio": 2,
 }  # fmt: skip
 _RESNET = {"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}
+_RATIOS = {"long": 7, "mid": 5, "short": 3}
+_BLOCK = {
+    "reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0],
+    **{f"vertical_long_to_small_conv_{n}ratio": [[k, 1], [1, 1], [k // 2, 0]] for n, k in _RATIOS.items()},
+    **{f"horizontal_small_to_long_conv_{n}ratio": [[1, k], [1, 1], [0, k // 2]] for n, k in _RATIOS.items()},
+    **{f"symmetric_conv_long_{n}ratio": [[k, k], [1, 1], [k // 2, k // 2]] for n, k in _RATIOS.items()},
+}  # fmt: skip
+_DETECTOR = {"intraclass_block_config": _BLOCK, "scale_factor_list": [1, 2, 4, 8], "kernel_list": [3, 2, 2]}
 GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "pp_ocrv5_server_det": _DETECTOR,
+    "pp_ocrv6_medium_det": _DETECTOR,
     "conditional_detr": _RESNET,
     "dab-detr": _RESNET,
     "deformable_detr": _RESNET,
@@ -72,6 +82,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "data2vec-vision": {"out_indices": [3, 5, 7, 11]},
     "deepseek_ocr2": {"text_config": _MOE},
     "deepseek_ocr2_text": _MOE,
+    "granite4_vision": {"deepstack_layer_map": [[-1, 0]], "downsample_rate": "1/2"},
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "clip_qkv": 8}},
     "diffusion_gemma": {"text_config": _EXPERTS},
     "diffusion_gemma_text": _EXPERTS,
@@ -97,24 +108,29 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 # What does not follow from the names of a config's numbers, once they are small: "text_config.head_dim" is inside.
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
+_SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
+    "vision_config.backbone_feature_sizes": [[8, 8], [4, 4], [2, 2]],
+    "prompt_encoder_config.patch_size": 16,
+}
 SMALL: Final[dict[str, dict[str, Any]]] = {
+    "sam2": _SAM2,
+    "sam2_video": _SAM2,
+    "edgetam_video": _SAM2,
     "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
     "align_vision_model": _CHANNELS | {"hidden_dim": 128},
     "autoformer": {"feature_size": 9},
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
-    "clap": {"audio_config.spec_size": 32},
-    "clap_audio_model": {"spec_size": 32},
+    "depth_pro": {"intermediate_hook_ids": [1, 0]},
+    "clap": {"audio_config.spec_size": 64},
+    "clap_audio_model": {"spec_size": 64},
     "ernie4_5_vl_moe": {f"text_config.{n}": v for n, v in _SECTIONS.items()},
     "ernie4_5_vl_moe_text": _SECTIONS,
     "hiera": {"patch_size": [7, 7]},
-    "kosmos_2_5_vision_model": {"patch_embed_hidden_size": 48},
     "led": {"attention_window": [4, 4]},
     "llama4": {"vision_config.intermediate_size": 64},
     "llama4_vision_model": {"intermediate_size": 32},
-    "pix2struct": {"vision_config.patch_embed_hidden_size": 48},
-    "pix2struct_vision_model": {"patch_embed_hidden_size": 48},
     "qwen4_exp": {"text_config.indexer_head_dim": 8},
     "qwen4_exp_text": {"indexer_head_dim": 8},
     "bros": {"dim_bbox_projection": 4},

@@ -10,6 +10,7 @@ from graphmerge.shrink.roles import role_of
 
 LAYERS: Final = 2
 MOST: Final = 4  # kinds
+STAGES: Final = 6  # a longer list of counts of layers is of something else
 _PLACES: Final = re.compile(r"(indices|indexes|_ids|_idx|_idxs|layers|blocks)$")
 _PERIOD: Final = re.compile(r"(period|interval|pattern|every_n(_layers)?|_freq|layer_step|_every)$")
 _OFFSET: Final = re.compile(r"layer_offset$|_offset$")
@@ -41,6 +42,31 @@ def layer_changes(config: Any) -> Iterator[tuple[str, Any]]:
             yield other, new
     if counts:
         yield from _period_changes(held)
+    for name, stages in held.items():
+        if is_stages(name, stages):
+            yield from _stage_changes(name, stages, held)
+
+
+def is_stages(name: str, value: Any) -> bool:
+    """Is this a list of counts of layers, one for each stage?"""
+    listed = isinstance(value, (list, tuple)) and 0 < len(value) <= STAGES and all(type(v) is int for v in value)
+    return bool(listed and role_of(name) == "layers")
+
+
+def _stage_changes(name: str, stages: Any, held: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """One of each kind in every stage; lists of layers count through all stages."""
+    total = sum(stages)
+    places = {n: v for n, v in held.items() if _is_places(n, v, total) and max(v) > len(stages)}
+    kept, new, start = [], [], 0
+    for count in stages:
+        kinds = [(None, tuple(k in values for values in places.values())) for k in range(start, start + count)]
+        stay = [start + k for k in _one_of_each(kinds)]
+        kept += stay
+        new.append(len(stay))
+        start += count
+    yield name, type(stages)(new)
+    for other, values in places.items():
+        yield other, type(values)(kept.index(v) for v in values if v in kept)
 
 
 def _period_changes(held: dict[str, Any]) -> Iterator[tuple[str, Any]]:

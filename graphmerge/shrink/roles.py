@@ -21,7 +21,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("experts", r"experts$|num_local_experts|n_routed_experts|moe_num_experts|expert_num$"),
     ("chosen", r"experts_per_tok|moe_topk|moe_k$|num_experts_per_token|top_k_experts|experts_top_k|index_topk"),
     ("one", r"topk_group|n_group$|num_expert_group|n_shared_experts|num_shared_experts|moe_num_shared_experts"),
-    ("classes", r"^num_labels$|num_classes$|num_ctc_classes|class_expand|(?<!mel)(?<!spectrogram)_bins$"),
+    ("classes", r"^num_labels$|num_classes$|num_ctc_classes|class_expand|(?<!mel)(?<!spectrogram)(?<!pos)_bins$"),
     ("head size", r"head_dim$|^d_kv$|^d_head$|dim_head$|_d_head$|head_size$|kv_channels|headdim$"),
     ("rotary", r"rotary_dim$|^rotary_emb_dim$"),
     ("heads", r"heads?$|heads_per_(stage|layer)$|^num_kv$"),

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphmerge.shrink.layers import LAYERS
 from graphmerge.shrink.roles import role_of
 
 HEADS: Final = 2
@@ -44,7 +43,8 @@ class Sizes:
 
     ``shared`` maps old widths to new ones, over all configs inside one; ``unit`` is what all widths in lists are
     multiples of; ``products`` maps what a number of heads times their size is to what it becomes; ``plain`` and
-    ``listed`` are the widths that are written alone and in lists.
+    ``listed`` are the widths that are written alone and in lists; ``patch`` is how many numbers a patch of a picture
+    has, and how many it gets.
     """
 
     heads: dict[str, int]
@@ -56,6 +56,7 @@ class Sizes:
     plain: frozenset[int]
     listed: frozenset[int]
     side: int
+    patch: tuple[int, int]
 
     @classmethod
     def of(
@@ -75,7 +76,8 @@ class Sizes:
                 sizes[name] = min(plain[name], HEAD)
             if many and total:
                 products[total] = sizes[name] * heads[many]
-        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, lists.listed, side)
+        patch = _patch(plain)
+        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, lists.listed, side, patch)
 
     def small(self, name: str, value: Any) -> int | list[int] | None:
         """The small value; None where it stays."""
@@ -92,6 +94,8 @@ class Sizes:
             return self.shared.get(2 * value, self.wide) // 2
         if role == "inner width":
             return self._listed(value) if value in self.listed else self.products.get(value, min(value, INNER))
+        if role == "width" and "patch" in name and value == self.patch[0]:
+            return self.patch[1]
         if role == "width":
             return self.shared.setdefault(value, self.products.get(value, self.wide)) if value > self.wide else None
         if role in SMALL and value > 0:
@@ -99,15 +103,13 @@ class Sizes:
         return None
 
     def _list(self, values: list[int], role: str) -> list[int] | None:
-        """Lists of widths or heads keep their ratios; lists of layers are one of each."""
+        """Lists of widths or heads keep their ratios."""
         if role in LISTED and min(values) >= 0:
             return [self._listed(v) for v in values]
         if role == "heads" and len(set(values)) == 1:
             return [max(self.heads.values(), default=HEADS)] * len(values)
         if role == "heads" and min(values) > 0:
             return [max(1, v // min(values)) for v in values]
-        if role == "layers" and len(values) <= 6:
-            return [min(v, LAYERS) for v in values]
         if role in ("image", "patch", "window"):
             return [min(v, self.side if role == "image" else SMALL[role]) for v in values]
         return None
@@ -119,6 +121,7 @@ class Sizes:
         if value in self.plain:
             return min(value, self.wide)
         step, most = (self.wide, 2) if self.wide > MOST else (HEAD, 2 * HEAD)
+        step = max(step, self.wide) if self.unit in self.plain else step
         return min(value // self.unit, most) * step
 
     def rotary(self, config: Any) -> Iterator[tuple[str, Any]]:
@@ -134,6 +137,12 @@ class Sizes:
             elif "mrope_section" in (getattr(config, "ignore_keys_at_rope_validation", None) or ()):
                 half = int(new * value.get("partial_rotary_factor", 1)) // 2
                 yield name, value | {"mrope_section": _sections(max(1, half))}
+
+
+def _patch(numbers: dict[str, int]) -> tuple[int, int]:
+    """How many numbers a patch of a picture has before and after; none where a config does not say it."""
+    size, channels = numbers.get("patch_size", 0), numbers.get("num_channels", 0)
+    return size * size * channels, min(size, SMALL["patch"]) ** 2 * channels
 
 
 def _sections(total: int) -> list[int]:

@@ -66,7 +66,7 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
     merge = asked.number("image", "spatial_merge_size", "merge_size", "merge_kernel_size", "pooling_kernel_size")
     merge = merge[0] if isinstance(merge, (list, tuple)) else merge or 2
     rows, columns = 2 * merge, 2 * merge
-    steps = asked.number("image", "temporal_patch_size", default=1)
+    steps = asked.number("image", "temporal_patch_size", "patch_temporal", default=1)
     steps = steps if type(steps) is int else 1
     flat = rand(rows * columns, channels * steps * patch * patch)
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))[None]
@@ -89,10 +89,11 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
 
 def _flat_forms(asked: Asked, name: str, channels: int) -> list[Form]:
     """Rows for patches, without a word about where they are."""
-    patch = asked.number("image", "patch_size")
-    if type(patch) is not int:
+    patch, width = asked.number("image", "patch_size"), asked.number("image", "patch_embed_hidden_size")
+    width = patch * patch * channels if type(patch) is int and width is None else width
+    if type(width) is not int:
         return []
-    row = rand(1, 4, patch * patch * channels)
+    row = rand(1, 4, width)
     places = torch.tensor([[[1, 1], [1, 2], [2, 1], [2, 2]]], dtype=row.dtype)  # in front of the row of each
     return [{name: row}, {name: torch.cat([places, row], 2)}]
 
