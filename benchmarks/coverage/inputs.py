@@ -93,7 +93,11 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
         "num_options": torch.tensor([[2, 2]]),
         "question_type_ids": torch.tensor([[0, 0]]),
     },
-    "LongformerForQuestionAnswering": lambda found, config: _marked(found, config.sep_token_id, [2, 5, 8]),
+    "LongformerForQuestionAnswering": lambda found, config: _marked(found, config.sep_token_id, [2, 5, -1]),
+    "LongformerForMultipleChoice": lambda found, config: {
+        "input_ids": found["input_ids"].expand(1, 2, -1),
+        "global_attention_mask": torch.zeros(1, 2, _length(found), dtype=torch.long),
+    },
     "MusicgenForCausalLM": _codebooks,
     "MusicgenMelodyForCausalLM": _codebooks,
     "MusicgenMelodyModel": _codebooks,
@@ -157,6 +161,8 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     },
     "mllama_vision_model": lambda found, config: _tiled(config),
     "MllamaVisionModel": lambda found, config: _tiled(config),
+    "MllamaForCausalLM": lambda found, config: {},
+    "MllamaTextModel": lambda found, config: {},
     "mllama": lambda found, config: (
         _tiled(config.vision_config)
         | {

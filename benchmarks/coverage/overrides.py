@@ -108,11 +108,28 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 # What does not follow from the names of a config's numbers, once they are small: "text_config.head_dim" is inside.
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
+_VOCODER = {
+    "upsample_initial_channel": 16, "upsample_rates": (2, 2), "upsample_kernel_sizes": (4, 4),
+    "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": [[1, 3]],
+}  # fmt: skip
 _SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
     "vision_config.backbone_feature_sizes": [[8, 8], [4, 4], [2, 2]],
     "prompt_encoder_config.patch_size": 16,
 }
 SMALL: Final[dict[str, dict[str, Any]]] = {
+    "Llama4VisionModel": {"intermediate_size": 32},
+    "blt": {
+        "encoder_config.hidden_size_global": 16,
+        "decoder_config.hidden_size_global": 16,
+        "global_config.hidden_size": 16,
+        "global_config.head_dim": 8,
+    },
+    "fastspeech2_conformer_with_hifigan": {f"vocoder_config.{n}": v for n, v in _VOCODER.items()},
+    "gemma4_audio": {"subsampling_conv_channels": [8, 4]},
+    "mllama": {"vision_config.vision_output_dim": 32},
+    "molmo2_vision": {"num_position_embeddings": 6},
+    "phi4_multimodal_audio": {"nemo_final_size": 1},
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
     "sam2": _SAM2,
     "sam2_video": _SAM2,
     "edgetam_video": _SAM2,
@@ -167,10 +184,12 @@ def config_of(case: Case, config_class: Any, model_class: Any) -> Any:
 def small_of(case: Case, config: Any) -> Any:
     """A small config of a case, as a copy, with what its numbers do not tell."""
     config = copy.deepcopy(config)
-    for name, value in SMALL.get(case.model_type, {}).items():
+    changes = SMALL.get(case.model_class) or SMALL.get(case.model_type, {})
+    for name, value in changes.items():
         *path, last = name.split(".")
         holder = config
         for step in path:
-            holder = getattr(holder, step)
-        setattr(holder, last, value)
+            holder = getattr(holder, step, holder)  # a model of a part has that part's config
+        if hasattr(holder, last):
+            setattr(holder, last, value)
     return config

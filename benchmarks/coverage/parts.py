@@ -89,9 +89,101 @@ def _mask_decoder(config: Any) -> dict[str, Any]:
     }
 
 
+def _ids(config: Any, count: int = WORDS) -> torch.Tensor:
+    """(1, count) different ids."""
+    return torch.arange(3, 3 + count)[None] % config.vocab_size
+
+
+def _features(*shape: int) -> torch.Tensor:
+    return rand(1, *shape)
+
+
+def _spectrogram(config: Any, frames: int, bins: int) -> dict[str, Any]:
+    """(1, bins, frames), and a mask over the frames."""
+    return {"input_features": rand(1, bins, frames), "input_features_mask": torch.ones(1, frames, dtype=torch.long)}
+
+
+def _patches(config: Any) -> dict[str, Any]:
+    """A picture as one row a patch, for each position that there is."""
+    return {"pixel_values": rand(1, config.num_position_embeddings, config.patch_size**2 * config.num_channels)}
+
+
 _Row = Callable[[Any], dict[str, Any]]
 # By class.
 WHOLE: Final[dict[str, _Row]] = {
+    "BltLocalDecoder": lambda config: {
+        "inputs_embeds": rand(1, WORDS, config.hidden_size),
+        "patch_embeds": rand(1, 3, config.hidden_size_global),
+    },
+    "BltLocalEncoder": lambda config: {
+        "input_ids": _ids(config),
+        "patch_ids": torch.tensor([[0, 0, 1, 1, 2]]),
+        "num_patches": 3,
+    },
+    "DeepseekOcr2VisionEncoder": lambda config: {"inputs_embeds": rand(1, WORDS, config.hidden_size), "num_patches": 2},
+    "DiaDecoder": lambda config: {
+        "input_ids": _ids(config)[..., None].repeat(1, 1, config.num_channels),
+        "encoder_hidden_states": rand(1, 7, config.cross_hidden_size),
+    },
+    "Dots3NoteAudioModel": lambda config: {
+        "input_features": rand(1, config.num_mel_bins, 16),
+        "chunk_sample_lengths": torch.tensor([16]),
+    },
+    "FunAsrNanoEncoder": lambda config: {
+        "input_features": rand(1, 7, config.input_size),
+        "input_features_mask": torch.ones(1, 7, dtype=torch.long),
+    },
+    "Gemma4AudioModel": lambda config: {
+        "input_features": rand(1, 12, config.subsampling_conv_channels[0]),
+        "attention_mask": torch.ones(1, 12, dtype=torch.bool),
+    },
+    "Inkling2VisionModel": lambda config: {
+        "pixel_values": rand(4, *[config.spatial_merge_size * config.patch_size] * 2, config.num_channels),
+        "image_grid_thw": torch.tensor([[1, 2, 2]]),
+    },
+    "InklingAudioModel": lambda config: {
+        "audio_input_ids": _ids(config, 4 * config.n_mel_bins).reshape(1, 4, -1)
+    },
+    "InklingVisionModel": lambda config: {
+        "pixel_values": rand(2, config.temporal_patch_size, *[config.patch_size] * 2, config.num_channels)
+    },
+    "MimiDecoderModel": lambda config: {"latents": rand(1, config.hidden_size, 3)},
+    "Molmo2Adapter": lambda config: {
+        "image_features": rand(1, 8, 2 * config.hidden_size),
+        "pooled_patches_idx": torch.arange(8).reshape(2, 4),
+    },
+    "Molmo2VisionModel": _patches,
+    "MoshiDepthDecoder": lambda config: {
+        "input_ids": _ids(config, config.num_codebooks),
+        "last_hidden_state": rand(1, config.num_codebooks, config.input_size),
+    },
+    "Qwen2_5OmniToken2WavBigVGANModel": lambda config: {"mel_spectrogram": rand(1, config.mel_dim, 4)},
+    "Qwen3ASREncoder": lambda config: _spectrogram(config, 2 * config.n_window, config.num_mel_bins),
+    "Qwen3OmniMoeTalkerCodePredictorModel": lambda config: {"inputs_embeds": rand(1, WORDS, config.hidden_size)},
+    "Qwen3OmniMoeTalkerModel": lambda config: {"inputs_embeds": rand(1, WORDS, config.hidden_size)},
+    "SegGptModel": lambda config: {
+        "pixel_values": rand(1, 3, config.image_size[0] // 2, config.image_size[1]),
+        "prompt_pixel_values": rand(1, 3, config.image_size[0] // 2, config.image_size[1]).flip(-1),
+        "prompt_masks": rand(1, 3, config.image_size[0] // 2, config.image_size[1]).flip(-2),
+    },
+    "T5Gemma2Decoder": lambda config: {
+        "input_ids": _ids(config),
+        "encoder_hidden_states": rand(1, 7, config.hidden_size),
+    },
+    "TimesFmModel": lambda config: {
+        "past_values": rand(1, 3 * config.patch_length),
+        "past_values_padding": torch.zeros(1, 3 * config.patch_length),
+        "freq": torch.tensor([[0]]),
+    },
+    "VideoLlama3VisionModel": lambda config: {
+        "pixel_values": rand(16, config.num_channels * config.patch_size**2),
+        "grid_thw": torch.tensor([[1, 4, 4]]),
+        "merge_sizes": torch.tensor([2]),
+    },
+    "VoxtralRealtimeTextModel": lambda config: {
+        "input_ids": _ids(config),
+        "t_cond": rand(1, 1, config.hidden_size),
+    },
     "SamMaskEmbedding": _masks,
     "SamHQMaskEmbedding": _masks,
     **dict.fromkeys(("Sam2PromptEncoder", "Sam2VideoPromptEncoder"), _points),
