@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.coverage.catalogue import Case, load
 from benchmarks.coverage.inputs import inputs_of
-from benchmarks.coverage.overrides import config_of, small_of
+from benchmarks.coverage.overrides import FUSED, config_of, small_of
 from graphmerge.shrink import shrink
 
 
@@ -37,9 +37,10 @@ def build(case: Case) -> tuple[torch.nn.Module, dict[str, Any]]:
 
 
 def make(model_class: Any, config: Any) -> torch.nn.Module:
-    """Eager attention: every product is written out."""
+    """Eager attention, wherever there is such: every product is written out."""
     if hasattr(model_class, "_from_config"):
-        return model_class._from_config(config, attn_implementation="eager").eval()
+        attention = "sdpa" if model_class.__name__ in FUSED else "eager"
+        return model_class._from_config(config, attn_implementation=attention).eval()
     return model_class(config).eval()
 
 

@@ -42,7 +42,10 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "deformable_detr": _RESNET,
     "detr": _RESNET,
     "table-transformer": _RESNET,
-    "omdet-turbo": {"backbone_config": {"model_type": "swin", "image_size": 640, "out_indices": [2, 3, 4]}},
+    "omdet-turbo": {
+        "backbone_config": {"model_type": "swin", "image_size": 640, "out_indices": [2, 3, 4]},
+        "apply_layernorm_after_vision_backbone": False,
+    },
     "fast_vlm": {"vision_config": {"model_type": "resnet", "hidden_size": 2048}},
     "perception_lm": {"vision_config": {"model_type": "clip_vision_model", "model_args": {"embed_dim": 768}}},
     "T5GemmaEncoderModel": {"is_encoder_decoder": False},
@@ -133,7 +136,9 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "sam2": _SAM2,
     "sam2_video": _SAM2,
     "edgetam_video": _SAM2,
+    "omdet-turbo": {"encoder_in_channels": [16, 32, 64]},
     "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
+    "pi0": {"dit_config.head_dim": 4},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
     "align_vision_model": _CHANNELS | {"hidden_dim": 128},
     "autoformer": {"feature_size": 9},
@@ -146,6 +151,8 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "ernie4_5_vl_moe_text": _SECTIONS,
     "hiera": {"patch_size": [7, 7]},
     "led": {"attention_window": [4, 4]},
+    "longformer": {"attention_window": [4, 4]},
+    "qwen2_5_omni_bigvgan": _VOCODER | {"resblock_dilation_sizes": [[1, 3, 5]]},
     "llama4": {"vision_config.intermediate_size": 64},
     "llama4_vision_model": {"intermediate_size": 32},
     "qwen4_exp": {"text_config.indexer_head_dim": 8},
@@ -164,6 +171,9 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     },
     "codegen": {"n_head": 4},  # a multiple of four, which is written into the model
 }
+
+# Models whose code knows no eager attention.
+FUSED: Final = frozenset({"Qwen2_5OmniToken2WavDiTModel"})
 
 
 def config_of(case: Case, config_class: Any, model_class: Any) -> Any:

@@ -5,6 +5,7 @@ Each row is all of the arguments of a part, from its config.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -108,6 +109,33 @@ def _patches(config: Any) -> dict[str, Any]:
     return {"pixel_values": rand(1, config.num_position_embeddings, config.patch_size**2 * config.num_channels)}
 
 
+def _heard(config: Any, frames: int) -> dict[str, Any]:
+    """A waveform, and the features of the same frames."""
+    hop = math.prod(config.downsampling_ratios)
+    bins = config.semantic_model_config.feature_projection_input_dim
+    return {"input_values": rand(1, 1, frames * hop), "input_features": rand(1, frames, bins)}
+
+
+def _seen(config: Any) -> dict[str, Any]:
+    """A text with a picture in it."""
+    side, patch = (getattr(config.vlm_config.vision_config, name) for name in ("image_size", "patch_size"))
+    picture = torch.full((1, (side // patch) ** 2), config.vlm_config.image_token_index)
+    ids = torch.cat([picture, torch.arange(4, 8)[None]], 1)
+    return {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "pixel_values": rand(1, 1, 3, side, side),
+        "pixel_attention_mask": torch.ones(1, 1, dtype=torch.bool),
+    }
+
+
+def _masked_clip(config: Any) -> dict[str, Any]:
+    """Frames with half of the patches masked."""
+    patches = config.num_frames // config.tubelet_size * (config.image_size // config.patch_size) ** 2
+    clip = rand(1, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    return {"pixel_values": clip, "bool_masked_pos": torch.arange(patches)[None] % 2 > 0}
+
+
 _Row = Callable[[Any], dict[str, Any]]
 # By class.
 WHOLE: Final[dict[str, _Row]] = {
@@ -126,8 +154,8 @@ WHOLE: Final[dict[str, _Row]] = {
         "encoder_hidden_states": rand(1, 7, config.cross_hidden_size),
     },
     "Dots3NoteAudioModel": lambda config: {
-        "input_features": rand(1, config.num_mel_bins, 16),
-        "chunk_sample_lengths": torch.tensor([16]),
+        "input_features": rand(1, config.feature_size, 16),
+        "chunk_sample_lengths": torch.tensor([16 * config.hop_length]),
     },
     "FunAsrNanoEncoder": lambda config: {
         "input_features": rand(1, 7, config.input_size),
@@ -142,7 +170,7 @@ WHOLE: Final[dict[str, _Row]] = {
         "image_grid_thw": torch.tensor([[1, 2, 2]]),
     },
     "InklingAudioModel": lambda config: {
-        "audio_input_ids": _ids(config, 4 * config.n_mel_bins).reshape(1, 4, -1)
+        "audio_input_ids": torch.arange(4 * config.n_mel_bins).reshape(1, 4, -1) % config.mel_vocab_size
     },
     "InklingVisionModel": lambda config: {
         "pixel_values": rand(2, config.temporal_patch_size, *[config.patch_size] * 2, config.num_channels)
@@ -157,6 +185,59 @@ WHOLE: Final[dict[str, _Row]] = {
         "input_ids": _ids(config, config.num_codebooks),
         "last_hidden_state": rand(1, config.num_codebooks, config.input_size),
     },
+    "MuseGlimmerAssistantModel": lambda config: {
+        "noise_embeds": rand(1, config.block_size, config.hidden_size),
+        "context_hidden_states": rand(1, WORDS, config.hidden_size * len(config.target_layer_ids)),
+        "position_ids": torch.arange(WORDS + config.block_size)[None],
+        "attention_mask": torch.ones(1, WORDS + config.block_size, dtype=torch.long),
+    },
+    "NeuCodecModel": lambda config: _heard(config, 12),
+    "OmDetTurboForObjectDetection": lambda config: {
+        "pixel_values": rand(1, 3, 64, 64),
+        "classes_input_ids": _ids(config.text_config).repeat(2, 1),
+        "classes_attention_mask": torch.ones(2, WORDS, dtype=torch.long),
+        "tasks_input_ids": _ids(config.text_config),
+        "tasks_attention_mask": torch.ones(1, WORDS, dtype=torch.long),
+        "classes_structure": torch.tensor([2]),
+    },
+    "PI0Model": lambda config: {
+        "action_embeds": rand(1, config.chunk_size, config.dit_config.hidden_size),
+        **_seen(config),
+    },
+    "PI0ForConditionalGeneration": lambda config: {
+        "state": rand(1, config.max_state_dim),
+        "noise": rand(1, config.chunk_size, config.max_action_dim),
+        "timestep": torch.tensor([0.5]),
+        **_seen(config),
+    },
+    "PocketTTSAudioTokenizerDecoderModel": lambda config: {"latents": rand(1, config.hidden_size, 3)},
+    "Qwen2_5OmniToken2WavDiTModel": lambda config: {
+        "hidden_states": rand(1, 6, config.mel_dim),
+        "condition_vector": rand(1, 6, config.mel_dim),
+        "speaker_embedding": rand(1, 6, config.enc_emb_dim),
+        "quantized_code": torch.tensor([[3, 4, 5]]),
+        "time_step": torch.tensor(0.5),
+        "apply_cfg": False,
+    },
+    "RagModel": lambda config: {
+        "input_ids": _ids(config.question_encoder),
+        "context_input_ids": _ids(config.generator).repeat(2, 1),
+        "context_attention_mask": torch.ones(2, WORDS, dtype=torch.long),
+        "decoder_input_ids": _ids(config.generator),
+        "doc_scores": rand(1, 2),
+        "n_docs": 2,
+    },
+    "SpeechT5Model": lambda config: {
+        "input_values": rand(1, WORDS, config.hidden_size),
+        "decoder_input_values": rand(1, 3, config.hidden_size),
+    },
+    "UnlimitedOcrVisionEncoder": lambda config: {
+        "patch_embeds": rand(1, config.hidden_size, *[config.image_size // config.patch_size] * 2)
+    },
+    "VibeVoiceAcousticTokenizerDecoderModel": lambda config: {"hidden_states": rand(1, config.hidden_size, 3)},
+    "VideoMAEForPreTraining": _masked_clip,
+    "XCLIPVisionModel": lambda config: {"pixel_values": rand(2, 3, config.image_size, config.image_size)},
+    "Xcodec2Model": lambda config: _heard(config, 12),
     "Qwen2_5OmniToken2WavBigVGANModel": lambda config: {"mel_spectrogram": rand(1, config.mel_dim, 4)},
     "Qwen3ASREncoder": lambda config: _spectrogram(config, 2 * config.n_window, config.num_mel_bins),
     "Qwen3OmniMoeTalkerCodePredictorModel": lambda config: {"inputs_embeds": rand(1, WORDS, config.hidden_size)},
