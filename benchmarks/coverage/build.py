@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.coverage.catalogue import Case, load
 from benchmarks.coverage.inputs import inputs_of
-from benchmarks.coverage.overrides import FUSED, config_of, small_of
+from benchmarks.coverage.overrides import FUSED, TINY, config_of, small_of
 from graphmerge.shrink import shrink
 
 
@@ -28,7 +28,11 @@ def build(case: Case) -> tuple[torch.nn.Module, dict[str, Any]]:
         step = "config"
         config = config_of(case, config_class, model_class)
         step = "shrink"
-        small = small_of(case, shrink(config, lambda c: runs(case, model_class, small_of(case, c))))
+        if case.model_type in TINY:
+            small = config
+            runs(case, model_class, small)
+        else:
+            small = small_of(case, shrink(config, lambda c: runs(case, model_class, small_of(case, c))))
     except Exception as error:
         raise NotConstructible(f"{step}: {type(error).__name__}: {_short(error)}") from error
     torch.manual_seed(0)

@@ -82,12 +82,22 @@ def _frames_of_four(found: dict[str, Any], config: Any) -> dict[str, Any]:
     return {"input_features": rand(1, 6, 4 * getattr(config, "encoder_config", config).num_mel_bins)}
 
 
+def _spoken(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """An id for every frame of the sound, of which there are as many as the encoder makes of it."""
+    return {"input_ids": found["input_ids"][:, :6]}
+
+
 MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     "Blip2ForImageTextRetrieval": lambda found, config: {"attention_mask": torch.ones_like(found["input_ids"])},
     "efficientloftr": _pair,
     "lightglue": _pair,
+    "janus_vqgan": lambda found, config: {"pixel_values": rand(1, 3, 8, 8)},
+    "pp_ocrv5_mobile_rec": lambda found, config: {"pixel_values": rand(1, 3, 6, 24)},
     "granite_speech5_ctc": _frames_of_four,
     "granite_speech5_encoder": _frames_of_four,
+    "VoxtralRealtimeForConditionalGeneration": _spoken,
+    "VoxtralRealtimeModel": _spoken,
+    "xcodec": lambda found, config: {"input_values": rand(1, 1, 4 * config.acoustic_model_config.hop_length)},
     "JevForDecision": lambda found, config: {
         "marks": torch.tensor([[5, 9]]),
         "num_options": torch.tensor([[2, 2]]),

@@ -26,6 +26,7 @@ _INDEXER = {
     "indexer_compress_ratio": 2,
 }  # fmt: skip
 _RESNET = {"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}
+_VISUAL = {f"<|visual token {k:06}|>": 8 + k for k in range(16)} | {"<image>": 7, "<|extra_200|>": 6}
 _RATIOS = {"long": 7, "mid": 5, "short": 3}
 _BLOCK = {
     "reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0],
@@ -68,11 +69,12 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "wav2vec2-bert": {"vocab_size": 32},
     "xmod": {"default_language": "en_XX"},
     "Blip2ForImageTextRetrieval": {"qformer_config": {"use_qformer_text_input": True}},
+    "PerceiverForImageClassificationFourier": {"num_cross_attention_heads": 1},
     "ReformerModelWithLMHead": {"is_decoder": True},
     "align_vision_model": _NARROW,
     "align": {"vision_config": _NARROW},
     "aria": {"projector_patch_to_query_dict": {16: 4, 9: 2}},
-    "autoformer": {"prediction_length": 4},
+    "autoformer": {"prediction_length": 4, "label_length": 2, "moving_average": 3},
     "bamba": {"attn_layer_indices": [9, 18, 27]},
     "beit": {"out_indices": [3, 5, 7, 11]},
     "blip-2": {"image_token_index": 50260},
@@ -85,6 +87,8 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "data2vec-vision": {"out_indices": [3, 5, 7, 11]},
     "deepseek_ocr2": {"text_config": _MOE},
     "deepseek_ocr2_text": _MOE,
+    "deepseek_ocr2_vision": {"encoder_config": {"hidden_size": 896, "num_attention_heads": 14}},
+    "pp_doclayout_v2": {"class_thresholds": [0.5] * 3, "class_order": [0, 1, 2]},
     "granite4_vision": {"deepstack_layer_map": [[-1, 0]], "downsample_rate": "1/2"},
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "clip_qkv": 8}},
     "diffusion_gemma": {"text_config": _EXPERTS},
@@ -92,6 +96,8 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "efficientnet": _NARROW,
     "dots1": {"n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6, "first_k_dense_replace": 1},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"] * 16},
+    "janus_vqgan": {"num_patches": 4, "channel_multiplier": [1, 1], "num_res_blocks": 1},
+    "emu3": {"vocabulary_map": _VISUAL},
     "esm": {"vocab_size": 33, "mask_token_id": 32, "pad_token_id": 1},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
@@ -111,6 +117,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 # What does not follow from the names of a config's numbers, once they are small: "text_config.head_dim" is inside.
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
+_SPECTRA = {"spec_size": 32, "depths": [2, 2], "num_attention_heads": [1, 2]}
 _VOCODER = {
     "upsample_initial_channel": 16, "upsample_rates": (2, 2), "upsample_kernel_sizes": (4, 4),
     "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": [[1, 3]],
@@ -120,23 +127,30 @@ _SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
     "prompt_encoder_config.patch_size": 16,
 }
 SMALL: Final[dict[str, dict[str, Any]]] = {
-    "Llama4VisionModel": {"intermediate_size": 32},
-    "blt": {
-        "encoder_config.hidden_size_global": 16,
-        "decoder_config.hidden_size_global": 16,
-        "global_config.hidden_size": 16,
-        "global_config.head_dim": 8,
+    "DetrForSegmentation": {"d_model": 128, "encoder_attention_heads": 8, "decoder_attention_heads": 8},
+    "lightglue": {
+        "keypoint_detector_config.keypoint_decoder_dim": 65,
+        "keypoint_detector_config.max_keypoints": 4,
+        "intermediate_size": 16,
     },
+    "Llama4VisionModel": {"intermediate_size": 32},
     "fastspeech2_conformer_with_hifigan": {f"vocoder_config.{n}": v for n, v in _VOCODER.items()},
     "gemma4_audio": {"subsampling_conv_channels": [8, 4]},
     "mllama": {"vision_config.vision_output_dim": 32},
     "molmo2_vision": {"num_position_embeddings": 6},
     "phi4_multimodal_audio": {"nemo_final_size": 1},
+    "xcodec": {
+        "acoustic_model_config.downsampling_ratios": [5, 2, 2],
+        "acoustic_model_config.upsampling_ratios": [5, 2, 2],
+        "acoustic_model_config.hop_length": 20,
+    },
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
     "sam2": _SAM2,
     "sam2_video": _SAM2,
     "edgetam_video": _SAM2,
-    "omdet-turbo": {"encoder_in_channels": [16, 32, 64]},
+    "omdet-turbo": {"encoder_in_channels": [16, 32, 64], "text_config.hidden_size": 12} | dict.fromkeys(
+        ("class_embed_dim", "text_projection_in_dim", "text_projection_out_dim"), 12
+    ),
     "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
     "pi0": {"dit_config.head_dim": 4},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
@@ -145,8 +159,8 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
     "depth_pro": {"intermediate_hook_ids": [1, 0]},
-    "clap": {"audio_config.spec_size": 64},
-    "clap_audio_model": {"spec_size": 64},
+    "clap": {f"audio_config.{n}": v for n, v in _SPECTRA.items()},
+    "clap_audio_model": _SPECTRA,
     "ernie4_5_vl_moe": {f"text_config.{n}": v for n, v in _SECTIONS.items()},
     "ernie4_5_vl_moe_text": _SECTIONS,
     "hiera": {"patch_size": [7, 7]},
@@ -172,6 +186,46 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "codegen": {"n_head": 4},  # a multiple of four, which is written into the model
 }
 
+# Models whose sizes are in lists of lists: a small config of theirs as arguments of its class, not shrunk any more.
+_LCNET = {
+    "model_type": "pp_lcnet_v4", "stem_channels": (3, 4, 8), "out_features": [f"stage{k}" for k in range(1, 5)],
+    "block_configs": [
+        [[3, 8, 8, 1, True]], [[3, 8, 8, 2, False]], [[3, 8, 12, 2, False], [3, 12, 12, 1, True]],
+        [[3, 12, 16, 2, False]],
+    ],
+}  # fmt: skip
+_LCNET_V3 = {
+    "model_type": "pp_lcnet_v3", "stem_channels": 8, "divisor": 8, "out_features": [f"stage{k}" for k in range(2, 6)],
+    "block_configs": [
+        [[3, 8, 8, 1, False]], [[3, 8, 8, 1, False]], [[3, 8, 16, 1, False]], [[3, 16, 16, 1, False]],
+        [[5, 16, 16, 1, True]],
+    ],
+}  # fmt: skip
+TINY: Final[dict[str, dict[str, Any]]] = {
+    "efficientloftr": {
+        "stage_num_blocks": [1, 2, 1, 1], "stage_stride": [2, 1, 2, 2], "out_features": [8, 8, 8, 16],
+        "hidden_size": 16, "num_attention_heads": 2, "num_attention_layers": 2, "q_aggregation_kernel_size": 2,
+        "q_aggregation_stride": 2, "kv_aggregation_kernel_size": 2, "kv_aggregation_stride": 2,
+        "rope_parameters": _ROPE | {"partial_rotary_factor": 1.0}, "fine_matching_slice_dim": 4,
+    },
+    "pp_ocrv5_mobile_rec": {
+        "backbone_config": _LCNET_V3, "hidden_size": 8, "num_attention_heads": 2, "head_out_channels": 5,
+    },
+    "pp_ocrv6_medium_det": _DETECTOR | {"backbone_config": _LCNET, "neck_out_channels": 16},
+    "pp_ocrv6_small_det": {
+        "backbone_config": _LCNET, "neck_out_channels": 16, "layer_list_out_channels": [8, 8, 12, 16],
+        "dilated_kernel_size": 3,
+    },
+    "uvdoc": {
+        "backbone_config": {
+            "model_type": "uvdoc_backbone", "resnet_head": [[3, 8], [8, 8]],
+            "resnet_configs": [[[8, 8, 1, False]], [[8, 8, 1, True]], [[8, 12, 1, True]]],
+            "stage_configs": [[[12, 1]], [[12, 2]]], "out_features": ["stage1", "stage2"],
+        },
+        "bridge_connector": [12, 8], "out_point_positions2D": [[8, 4], [4, 2]], "kernel_size": 3,
+    },
+}  # fmt: skip
+
 # Models whose code knows no eager attention.
 FUSED: Final = frozenset({"Qwen2_5OmniToken2WavDiTModel"})
 
@@ -181,7 +235,7 @@ def config_of(case: Case, config_class: Any, model_class: Any) -> Any:
 
     A model of a part of the config gets that part, as from the auto classes.
     """
-    given = GIVEN.get(case.model_type, {}) | GIVEN.get(case.model_class, {})
+    given = GIVEN.get(case.model_type, {}) | GIVEN.get(case.model_class, {}) | TINY.get(case.model_type, {})
     config = config_class(**copy.deepcopy(given))
     if case.model_class == "JevForDecision" and case.model_type != "jev":  # a decision on top of any language model
         return CONFIG_MAPPING["jev"](text_config=config)

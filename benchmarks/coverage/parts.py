@@ -210,6 +210,7 @@ WHOLE: Final[dict[str, _Row]] = {
         "timestep": torch.tensor([0.5]),
         **_seen(config),
     },
+    "PerceiverForImageClassificationFourier": lambda config: {"pixel_values": rand(1, 3, 6, 6)},
     "PocketTTSAudioTokenizerDecoderModel": lambda config: {"latents": rand(1, config.hidden_size, 3)},
     "Qwen2_5OmniToken2WavDiTModel": lambda config: {
         "hidden_states": rand(1, 6, config.mel_dim),
@@ -246,6 +247,10 @@ WHOLE: Final[dict[str, _Row]] = {
         "pixel_values": rand(1, 3, config.image_size[0] // 2, config.image_size[1]),
         "prompt_pixel_values": rand(1, 3, config.image_size[0] // 2, config.image_size[1]).flip(-1),
         "prompt_masks": rand(1, 3, config.image_size[0] // 2, config.image_size[1]).flip(-2),
+    },
+    "SpeechEncoderDecoderModel": lambda config: {
+        "input_values": rand(1, 70),
+        "decoder_input_ids": _ids(config.decoder),
     },
     "T5Gemma2Decoder": lambda config: {
         "input_ids": _ids(config),

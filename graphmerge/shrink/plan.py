@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from graphmerge.shrink.layers import layer_changes
 from graphmerge.shrink.roles import role_of
-from graphmerge.shrink.sizes import Lists, Sizes, width_of
+from graphmerge.shrink.sizes import Lists, Sizes, hidden_of, width_of
 
 Path = tuple[str, ...]
 
@@ -43,15 +43,16 @@ class Plan:
         return config
 
 
-def plan(config: Any, side: int = 16, least: int = 1) -> Plan:
+def plan(config: Any, side: int = 16, least: int = 1, ratios: bool = False) -> Plan:
     """What to change, for a config and all configs inside it.
 
-    Pictures get ``side`` pixels a side, and widths at least ``least`` units.
+    Pictures get ``side`` pixels a side, and widths at least ``least`` units. With ``ratios``, widths that are multiples
+    of the commonest hidden size stay such: some models put two vectors one after the other.
     """
     changes: list[Change] = []
-    shared: dict[int, int] = {}
     lists = Lists.of(numbers_of(part) for _, part in parts(config))
     wide = max(least, width_of(numbers_of(part) for _, part in parts(config)))
+    shared = _multiples(config, lists.plain, wide) if ratios else {}
     for path, part in parts(config):
         numbers = numbers_of(part)
         for name, value in layer_changes(part):
@@ -63,6 +64,13 @@ def plan(config: Any, side: int = 16, least: int = 1) -> Plan:
                 changes.append(Change(path, name, role_of(name), new))
         changes += [Change(path, name, "rotary", value) for name, value in sizes.rotary(part)]
     return Plan((*changes, *_token_changes(config)))
+
+
+def _multiples(config: Any, widths: Iterable[int], wide: int) -> dict[int, int]:
+    """Old and new widths of those that the commonest hidden size divides."""
+    hidden = [n for _, part in parts(config) if (n := hidden_of(numbers_of(part))) is not None]
+    common = max(hidden, key=hidden.count, default=0)
+    return {v: v // common * wide for v in widths if common and v % common == 0}
 
 
 def parts(config: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -15,6 +15,7 @@ MOST: Final = 2 * HEADS * HEAD  # units of a width, where nothing asks for more
 VOCABULARY: Final = 24
 INNER: Final = 12  # units of a feed-forward layer
 LISTED: Final = ("width", "inner width", "channels")  # roles of lists of widths
+HIDDEN: Final = ("hidden_size", "d_model", "n_embd", "dim")
 SMALL: Final = {
     "vocabulary": VOCABULARY,
     "codes": 16,  # a power of two
@@ -65,19 +66,20 @@ class Sizes:
         """From the numbers of a config, for widths of ``wide`` units."""
         plain = {n: v for n, v in numbers.items() if type(v) is int and v > 0}
         heads = _heads(_role(numbers, "heads"))
-        width = next((plain[n] for n in ("hidden_size", "d_model", "n_embd", "dim") if n in plain), None)
+        width = hidden_of(plain)
         sizes, products = {}, {}
         for name in _role(numbers, "head size"):
             many = _their_heads(name, heads)
             total = plain[name] * plain[many] if many else None
             if many and width and total and total % width == 0:
-                sizes[name] = total // width * min(width, wide) // heads[many]
+                sizes[name] = total // width * shared.get(width, min(width, wide)) // heads[many]
             else:
                 sizes[name] = min(plain[name], HEAD)
             if many and total:
                 products[total] = sizes[name] * heads[many]
         patch = _patch(plain)
-        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, lists.listed, side, patch)
+        listed = Lists.of([numbers]).listed
+        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, listed, side, patch)
 
     def small(self, name: str, value: Any) -> int | list[int] | None:
         """The small value; None where it stays."""
@@ -137,6 +139,11 @@ class Sizes:
             elif "mrope_section" in (getattr(config, "ignore_keys_at_rope_validation", None) or ()):
                 half = int(new * value.get("partial_rotary_factor", 1)) // 2
                 yield name, value | {"mrope_section": _sections(max(1, half))}
+
+
+def hidden_of(numbers: dict[str, Any]) -> int | None:
+    """The width that a model of a config has between its layers, from the config's numbers."""
+    return next((v for n in HIDDEN if type(v := numbers.get(n)) is int), None)
 
 
 def _patch(numbers: dict[str, int]) -> tuple[int, int]:

@@ -79,11 +79,12 @@ class Asked:
 
 
 def text_config(config: Any) -> Any:
-    """The part of a config that its language model has."""
+    """The part of a config that its language model has; a language model may have parts itself."""
     try:
-        return config.get_text_config() if hasattr(config, "get_text_config") else config
+        found = config.get_text_config() if hasattr(config, "get_text_config") else config
     except ValueError:  # several parts are text: none of them is the one
         return config
+    return found if found is config or hasattr(found, "vocab_size") else text_config(found)
 
 
 def _below(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
