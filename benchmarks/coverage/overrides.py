@@ -144,13 +144,14 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
         "acoustic_model_config.upsampling_ratios": [5, 2, 2],
         "acoustic_model_config.hop_length": 20,
     },
+    "neucodec": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
+    "xcodec2": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
     "sam2": _SAM2,
     "sam2_video": _SAM2,
     "edgetam_video": _SAM2,
-    "omdet-turbo": {"encoder_in_channels": [16, 32, 64], "text_config.hidden_size": 12} | dict.fromkeys(
-        ("class_embed_dim", "text_projection_in_dim", "text_projection_out_dim"), 12
-    ),
+    "omdet-turbo": {"encoder_in_channels": [16, 32, 64], "text_config.hidden_size": 12}
+    | dict.fromkeys(("class_embed_dim", "text_projection_in_dim", "text_projection_out_dim"), 12),
     "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
     "pi0": {"dit_config.head_dim": 4},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},

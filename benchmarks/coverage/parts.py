@@ -191,7 +191,7 @@ WHOLE: Final[dict[str, _Row]] = {
         "position_ids": torch.arange(WORDS + config.block_size)[None],
         "attention_mask": torch.ones(1, WORDS + config.block_size, dtype=torch.long),
     },
-    "NeuCodecModel": lambda config: _heard(config, 12),
+    "NeuCodecModel": lambda config: _heard(config, 6),
     "OmDetTurboForObjectDetection": lambda config: {
         "pixel_values": rand(1, 3, 64, 64),
         "classes_input_ids": _ids(config.text_config).repeat(2, 1),
@@ -238,7 +238,7 @@ WHOLE: Final[dict[str, _Row]] = {
     "VibeVoiceAcousticTokenizerDecoderModel": lambda config: {"hidden_states": rand(1, config.hidden_size, 3)},
     "VideoMAEForPreTraining": _masked_clip,
     "XCLIPVisionModel": lambda config: {"pixel_values": rand(2, 3, config.image_size, config.image_size)},
-    "Xcodec2Model": lambda config: _heard(config, 12),
+    "Xcodec2Model": lambda config: _heard(config, 6),
     "Qwen2_5OmniToken2WavBigVGANModel": lambda config: {"mel_spectrogram": rand(1, config.mel_dim, 4)},
     "Qwen3ASREncoder": lambda config: _spectrogram(config, 2 * config.n_window, config.num_mel_bins),
     "Qwen3OmniMoeTalkerCodePredictorModel": lambda config: {"inputs_embeds": rand(1, WORDS, config.hidden_size)},

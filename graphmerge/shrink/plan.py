@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphmerge.shrink.layers import layer_changes
@@ -47,12 +47,14 @@ def plan(config: Any, side: int = 16, least: int = 1, ratios: bool = False) -> P
     """What to change, for a config and all configs inside it.
 
     Pictures get ``side`` pixels a side, and widths at least ``least`` units. With ``ratios``, widths that are multiples
-    of the commonest hidden size stay such: some models put two vectors one after the other.
+    of the commonest hidden size stay such, and so do those in lists: some models put two vectors one after the other,
+    or do something else where two widths differ.
     """
     changes: list[Change] = []
     lists = Lists.of(numbers_of(part) for _, part in parts(config))
     wide = max(least, width_of(numbers_of(part) for _, part in parts(config)))
-    shared = _multiples(config, lists.plain, wide) if ratios else {}
+    lists = replace(lists, fixed=_multiples(config, lists, wide)) if ratios else lists
+    shared: dict[int, int] = {}
     for path, part in parts(config):
         numbers = numbers_of(part)
         for name, value in layer_changes(part):
@@ -66,11 +68,12 @@ def plan(config: Any, side: int = 16, least: int = 1, ratios: bool = False) -> P
     return Plan((*changes, *_token_changes(config)))
 
 
-def _multiples(config: Any, widths: Iterable[int], wide: int) -> dict[int, int]:
-    """Old and new widths of those that the commonest hidden size divides."""
+def _multiples(config: Any, lists: Lists, wide: int) -> dict[int, int]:
+    """Old and new widths of those that the commonest hidden size divides, and of all in lists with a width alone."""
     hidden = [n for _, part in parts(config) if (n := hidden_of(numbers_of(part))) is not None]
     common = max(hidden, key=hidden.count, default=0)
-    return {v: v // common * wide for v in widths if common and v % common == 0}
+    fixed = {v: v // common * wide for v in lists.plain if common and v % common == 0}
+    return fixed | ({v: v // lists.unit * wide for v in lists.listed} if lists.unit in lists.plain else {})
 
 
 def parts(config: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

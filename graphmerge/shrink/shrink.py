@@ -65,8 +65,8 @@ def _attempts(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:
         yield plans[side], frozenset()
     for side, least in WIDER:
         yield plan(config, side, least), frozenset()
-    for least in (1, 32):
-        yield plan(config, sides[0], least, ratios=True), frozenset()
+    for side, least in [*((side, 1) for side in sides), (sides[0], 32)]:
+        yield plan(config, side, least, ratios=True), frozenset()
     for side in {sides[0]: None, sides[-1]: None}:
         changes = plans[side].changes
         roles = [r for r in STAGES if any(c.role == r for c in changes)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graphmerge.shrink.roles import role_of
@@ -44,8 +44,8 @@ class Sizes:
 
     ``shared`` maps old widths to new ones, over all configs inside one; ``unit`` is what all widths in lists are
     multiples of; ``products`` maps what a number of heads times their size is to what it becomes; ``plain`` and
-    ``listed`` are the widths that are written alone and in lists; ``patch`` is how many numbers a patch of a picture
-    has, and how many it gets.
+    ``listed`` are the widths that are written alone and in lists; ``fixed`` is what widths become that are settled in
+    advance; ``patch`` is how many numbers a patch of a picture has, and how many it gets.
     """
 
     heads: dict[str, int]
@@ -56,6 +56,7 @@ class Sizes:
     products: dict[int, int]
     plain: frozenset[int]
     listed: frozenset[int]
+    fixed: dict[int, int]
     side: int
     patch: tuple[int, int]
 
@@ -72,14 +73,14 @@ class Sizes:
             many = _their_heads(name, heads)
             total = plain[name] * plain[many] if many else None
             if many and width and total and total % width == 0:
-                sizes[name] = total // width * shared.get(width, min(width, wide)) // heads[many]
+                sizes[name] = total // width * lists.fixed.get(width, min(width, wide)) // heads[many]
             else:
                 sizes[name] = min(plain[name], HEAD)
             if many and total:
                 products[total] = sizes[name] * heads[many]
         patch = _patch(plain)
         listed = Lists.of([numbers]).listed
-        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, listed, side, patch)
+        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, listed, lists.fixed, side, patch)
 
     def small(self, name: str, value: Any) -> int | list[int] | None:
         """The small value; None where it stays."""
@@ -98,6 +99,8 @@ class Sizes:
             return self._listed(value) if value in self.listed else self.products.get(value, min(value, INNER))
         if role == "width" and "patch" in name and value == self.patch[0]:
             return self.patch[1]
+        if role == "width" and value in self.fixed:
+            return self.fixed[value]
         if role == "width":
             return self.shared.setdefault(value, self.products.get(value, self.wide)) if value > self.wide else None
         if role in SMALL and value > 0:
@@ -120,10 +123,9 @@ class Sizes:
         """A width of a list: the width of all where it is written alone too, else as many units as it was."""
         if value <= HEAD:
             return value
-        if value in self.plain:
-            return min(value, self.wide)
+        if value in self.fixed or value in self.plain:
+            return self.fixed.get(value, min(value, self.wide))
         step, most = (self.wide, 2) if self.wide > MOST else (HEAD, 2 * HEAD)
-        step = max(step, self.wide) if self.unit in self.plain else step
         return min(value // self.unit, most) * step
 
     def rotary(self, config: Any) -> Iterator[tuple[str, Any]]:
@@ -160,11 +162,15 @@ def _sections(total: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Lists:
-    """Widths in lists, over all configs inside one: what they are multiples of, and the widths written alone."""
+    """Widths in lists, over all configs inside one: what they are multiples of, and the widths written alone.
+
+    ``fixed`` is what some of them become, settled in advance.
+    """
 
     unit: int
     plain: frozenset[int]
     listed: frozenset[int]
+    fixed: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, configs: Iterable[dict[str, Any]]) -> Lists:
