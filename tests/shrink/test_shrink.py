@@ -58,6 +58,28 @@ def test_outputs_of_a_backbone_stay_as_many() -> None:
     assert len(backbone(torch.zeros(1, 3, 16, 16)).feature_maps) == 4
 
 
+def test_places_of_layers_count_through_stages() -> None:
+    config = hf.Sam2HieraDetConfig(blocks_per_stage=[1, 2, 7, 2], global_attention_blocks=[5, 7, 9])
+    small = shrink(config)
+    assert small.blocks_per_stage == [1, 2, 2, 2]
+    assert small.global_attention_blocks == [4]  # of the third stage the first layer, and the first global one
+
+
+def test_widths_keep_their_ratios_where_equal_ones_do_not_fit() -> None:
+    def fits(small: Any) -> None:
+        assert small.hidden_size * 2 == small.joint_width
+
+    config = hf.BertConfig(hidden_size=768, joint_width=1536)
+    assert shrink(config).joint_width == shrink(config).hidden_size
+    assert shrink(config, fits).joint_width == 16
+
+
+def test_a_patch_written_out_has_its_numbers() -> None:
+    config = hf.RadioConfig()
+    small = shrink(config)
+    assert small.patch_dim == small.num_channels * small.patch_size**2 == 48
+
+
 def test_equal_widths_stay_equal_across_parts() -> None:
     config = hf.CLIPConfig(text_config={"projection_dim": 512}, vision_config={"hidden_size": 768}, projection_dim=512)
     small = shrink(config)
