@@ -11,7 +11,7 @@ from benchmarks.coverage.catalogue import Case
 from benchmarks.coverage.parts import WHOLE
 from graphmerge.errors import TraceError
 from graphmerge.trace.defaults import default_inputs
-from graphmerge.trace.forms import rand
+from graphmerge.trace.forms import SIDE, rand
 
 
 def inputs_of(case: Case, model: torch.nn.Module, config: Any) -> dict[str, Any]:
@@ -25,7 +25,24 @@ def inputs_of(case: Case, model: torch.nn.Module, config: Any) -> dict[str, Any]
         if case.model_class not in MORE and case.model_type not in MORE:
             raise
     more = MORE.get(case.model_class) or MORE.get(case.model_type)
-    return found if more is None else found | more(found, config)
+    found = found if more is None else found | more(found, config)
+    return _smaller(model, found)
+
+
+def _smaller(model: torch.nn.Module, found: dict[str, Any]) -> dict[str, Any]:
+    """The same with a smaller picture, where no size is asked for and the model takes it."""
+    picture = found.get("pixel_values")
+    if picture is None or picture.dim() != 4 or picture.shape[-2:] != (SIDE, SIDE):
+        return found
+    for side in (SIDE // 4, SIDE // 2):
+        small = found | {"pixel_values": rand(*picture.shape[:2], side, side)}
+        try:
+            with torch.no_grad():
+                model(**small)
+        except Exception:  # whatever a model raises on a picture that is too small
+            continue
+        return small
+    return found
 
 
 def _length(found: dict[str, Any]) -> int:

@@ -175,7 +175,6 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bros": {"dim_bbox_projection": 4},
     "kyutai_speech_to_text": {"num_codebooks": 2},
     "recurrent_gemma": {"num_hidden_layers": 3},
-    "cvt": {"depth": [1, 2, 3]},
     "efficientnet": _CHANNELS | {"hidden_dim": 128},
     "layoutlmv3": {"coordinate_size": 4, "shape_size": 4, "hidden_size": 24, "input_size": 16},
     "reformer": {

@@ -16,6 +16,8 @@ from graphmerge.certify.interned import Array, Column, numbered
 Number = bool | int | float | complex
 LIMIT: Final = 1_500_000  # nodes; what is larger takes minutes, and gigabytes
 
+MANY: Final = 100  # constants, which are then looked up once each
+
 # What an n-ary node of constants is worth.
 REDUCERS: dict[str, Callable[[Sequence[Number]], Number]] = {
     "sum": lambda values: sum(values),
@@ -29,6 +31,14 @@ REDUCERS: dict[str, Callable[[Sequence[Number]], Number]] = {
 
 def _real(value: Number) -> float:
     return value.real
+
+
+def _once_each(rows: torch.Tensor, made: Callable[[list[int]], int]) -> torch.Tensor:
+    """A node for each row, (n, arity) -> (n,); equal rows are looked at once."""
+    if not rows.numel():
+        return torch.tensor([made([]) for _ in rows], dtype=torch.int64)
+    once, places = rows.unique(dim=0, return_inverse=True)
+    return torch.tensor([made(row) for row in once.tolist()], dtype=torch.int64)[places]
 
 
 @dataclass(frozen=True)
@@ -115,8 +125,11 @@ class Nodes:
 
     def constants(self, tensor: torch.Tensor) -> torch.Tensor:
         """Ids of a tensor of constants, same shape."""
-        ids = [self.constant(v) for v in tensor.detach().flatten().tolist()]
-        return torch.tensor(ids, dtype=torch.int64).reshape(tensor.shape)
+        values, places = tensor.detach().flatten(), None
+        if len(values) > MANY and not tensor.is_complex():
+            values, places = values.unique(return_inverse=True)
+        ids = torch.tensor([self.constant(v) for v in values.tolist()], dtype=torch.int64)
+        return (ids if places is None else ids[places]).reshape(tensor.shape)
 
     def is_constant(self, ids: torch.Tensor) -> torch.Tensor:
         """Which of these nodes are constants, same shape."""
@@ -165,8 +178,7 @@ class Nodes:
             return self.apply_each(op, rows, ordered=False)
         ids = torch.empty(len(rows), dtype=torch.int64)
         ids[~known] = self.apply_each(op, rows[~known], ordered=False)
-        worth = [REDUCERS[op]([self.values[c] for c in row]) for row in rows[known].tolist()]
-        ids[known] = torch.tensor([self.constant(v) for v in worth], dtype=torch.int64)
+        ids[known] = _once_each(rows[known], lambda row: self.reduce(op, row))
         return ids
 
     def reduce(self, op: str, children: Sequence[int]) -> int:
@@ -177,13 +189,13 @@ class Nodes:
 
     def times_each(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """Products of nodes, (n,), (n,) -> (n,); times 0 it is 0."""
-        ids = torch.empty(len(left), dtype=torch.int64)
-        zero = self._numbers.get(0, -1)
-        none = (left == zero) | (right == zero)
-        simple = none | (self.is_constant(left) & self.is_constant(right))
+        zero = self.constant(0)
+        known = self.is_constant(left) & self.is_constant(right)
+        some = ~known & (left != zero) & (right != zero)
         pairs = torch.stack([left, right], 1)
-        ids[~simple] = self.apply_each("mul", pairs[~simple], ordered=False)
-        ids[simple] = torch.tensor([self.times(*pair) for pair in pairs[simple].tolist()], dtype=torch.int64)
+        ids = torch.full((len(pairs),), zero)
+        ids[some] = self.apply_each("mul", pairs[some], ordered=False)
+        ids[known] = _once_each(pairs[known], lambda pair: self.times(*pair))
         return ids
 
     def times(self, left: int, right: int) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from graphmerge.shrink.layers import layer_changes
 from graphmerge.shrink.roles import role_of
 from graphmerge.shrink.sizes import Lists, Sizes, hidden_of, width_of
 
 Path = tuple[str, ...]
+RATIO: Final = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def plan(config: Any, side: int = 16, least: int = 1, ratios: bool = False) -> P
             if new is not None and new != value:
                 changes.append(Change(path, name, role_of(name), new))
         changes += [Change(path, name, "rotary", value) for name, value in sizes.rotary(part)]
+        changes += [Change(path, name, "ratio", value) for name, value in _ratios(part)]
     return Plan((*changes, *_token_changes(config)))
 
 
@@ -92,6 +94,15 @@ def numbers_of(config: Any) -> dict[str, Any]:
         if not name.startswith("_") and (type(value) is int or listed):
             found[name] = value
     return found
+
+
+def _ratios(config: Any) -> Iterator[tuple[str, Any]]:
+    """How many times as wide an inner layer is: not more than `RATIO`."""
+    for name, value in vars(config).items():
+        if role_of(name) == "ratio" and isinstance(value, (int, float)):
+            yield name, type(value)(min(value, RATIO))
+        elif role_of(name) == "ratio" and isinstance(value, (list, tuple)):
+            yield name, type(value)(type(v)(min(v, RATIO)) for v in value)
 
 
 def _token_changes(config: Any) -> Iterator[Change]:

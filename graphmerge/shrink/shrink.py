@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from graphmerge.shrink.plan import Plan, plan
+from graphmerge.shrink.stages import two_stages
 
-SIDES: Final = (16, 32, 64)  # pixels a side of a picture, tried in this order
+SIDES: Final = (8, 16, 32, 64)  # pixels a side of a picture, tried in this order
 WIDER: Final = ((64, 24), (64, 32), (128, 32))  # and units of widths that more numbers divide
 # What is tried without, in this order, where the whole plan fails.
 STAGES: Final = (
@@ -43,8 +44,8 @@ def shrink(config: Any, works: Callable[[Any], object] | None = None) -> Any:
         Exception: what ``works`` raised for the last whole plan, if no part of it works either.
     """
     whole: Exception | None = None
-    for attempt, without in _attempts(config):
-        small = attempt.apply(config, without)
+    for start, attempt, without in _attempts(config):
+        small = attempt.apply(start, without)
         if works is None:
             return small
         try:
@@ -57,17 +58,29 @@ def shrink(config: Any, works: Callable[[Any], object] | None = None) -> Any:
     raise whole
 
 
-def _attempts(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:
-    """Plans, and what to leave out of them."""
+def _attempts(config: Any) -> Iterator[tuple[Any, Plan, frozenset[str]]]:
+    """Configs to start from, plans, and what to leave out of these: of two stages, if possible, else of all."""
+    for start in filter(None, (two_stages(config), config)):
+        yield from ((start, plan, frozenset()) for plan in _whole(start))
+    for start in filter(None, (two_stages(config), config)):
+        yield from ((start, plan, without) for plan, without in _partial(start))
+
+
+def _whole(config: Any) -> Iterator[Plan]:
+    """Plans of which nothing is left out: pictures first grow, then widths."""
     plans = {side: plan(config, side) for side in SIDES}
-    sides = [s for k, s in enumerate(SIDES) if k == 0 or plans[s] != plans[SIDES[k - 1]]]
-    for side in sides:
-        yield plans[side], frozenset()
-    for side, least in WIDER:
-        yield plan(config, side, least), frozenset()
-    for side, least in [*((side, 1) for side in sides), (sides[0], 32)]:
-        yield plan(config, side, least, ratios=True), frozenset()
-    for side in {sides[0]: None, sides[-1]: None}:
+    roles = {change.role for change in plans[SIDES[0]].changes}
+    first = int(bool(roles & {"window", "vocabulary"}))  # a few windows, a few tokens for each picture in a text
+    sides = [s for k, s in enumerate(SIDES) if k == first or (k > first and plans[s] != plans[SIDES[k - 1]])]
+    yield from (plans[side] for side in sides)
+    yield from (plan(config, side, least) for side, least in WIDER)
+    yield from (plan(config, side, least, ratios=True) for side, least in [*((side, 1) for side in sides), (SIDES[1], 32)])
+
+
+def _partial(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:
+    """Plans of which single roles are left out, and then all of them."""
+    plans = {side: plan(config, side) for side in (SIDES[1], SIDES[-1])}
+    for side in SIDES[1:2] if plans[SIDES[1]] == plans[SIDES[-1]] else plans:
         changes = plans[side].changes
         roles = [r for r in STAGES if any(c.role == r for c in changes)]
         others = sorted({c.role for c in changes} - set(roles) - {"layers"})

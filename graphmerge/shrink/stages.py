@@ -1,0 +1,50 @@
+"""A pyramid of stages cut to two: the step from one to the next is there, and later ones only repeat it, wider."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any, Final
+
+from graphmerge.shrink.layers import LAYERS
+from graphmerge.shrink.roles import role_of
+
+_COUNTS: Final = re.compile(r"^num_(stages|encoder_blocks|encoder_stages|levels)$")
+# In lists of these, later stages are multiples of the first: two neighbours stay. Of all others, the first and the last.
+_GROWING: Final = ("width", "inner width", "channels", "heads", "head size", "half width")
+
+
+def two_stages(config: Any) -> Any | None:
+    """A copy in which every config inside that lists its stages has two of them; None if none lists more."""
+    small, found = copy.deepcopy(config), False
+    for part in _parts(small):
+        depths = [v for n, v in vars(part).items() if role_of(n) == "layers" and _is_list(v) and len(v) > LAYERS]
+        if depths and all(type(v) is int for v in depths[0]):
+            _cut(part, len(depths[0]))
+            found = True
+    return small if found else None
+
+
+def _parts(config: Any) -> list[Any]:
+    inside = [v for n, v in vars(config).items() if not n.startswith("_") and hasattr(v, "model_type")]
+    return [config, *(part for v in inside for part in _parts(v))]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _cut(config: Any, count: int) -> None:
+    """Lists with an entry a stage, numbers of stages, and the names and places of those that are put out."""
+    outputs = [k for k in vars(config).get("_out_indices") or [] if k >= 0]
+    for name, value in list(vars(config).items()):
+        if _is_list(value) and len(value) == count and not name.startswith(("_", "stage_names")):
+            kept = value[:LAYERS] if role_of(name) in _GROWING else [value[0], value[-1]]
+            setattr(config, name, type(value)(kept))
+        elif type(value) is int and value == count and (role_of(name) == "layers" or _COUNTS.search(name)):
+            setattr(config, name, LAYERS)
+    names = vars(config).get("stage_names") or []
+    if len(names) in (count, count + 1):
+        config.stage_names = names[: LAYERS + len(names) - count]
+        left = sorted({min(k, len(config.stage_names) - 1) for k in outputs})
+        config._out_indices, config._out_features = left, [config.stage_names[k] for k in left]
