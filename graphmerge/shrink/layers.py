@@ -10,7 +10,7 @@ from graphmerge.shrink.roles import role_of
 
 LAYERS: Final = 2
 MOST: Final = 4  # kinds
-STAGES: Final = 6  # a longer list of counts of layers is of something else
+STAGES: Final = 8  # a longer list of counts of layers is of something else
 _PLACES: Final = re.compile(r"(indices|indexes|_ids|_idx|_idxs|layers|blocks)$")
 _PERIOD: Final = re.compile(r"(period|interval|pattern|every_n(_layers)?|_freq|layer_step|_every)$")
 _OFFSET: Final = re.compile(r"layer_offset$|_offset$")
@@ -53,10 +53,14 @@ def is_stages(name: str, value: Any) -> bool:
     return bool(listed and role_of(name) == "layers")
 
 
+def counts_through(stages: Any, held: dict[str, Any]) -> dict[str, Any]:
+    """Lists of layers that count through all stages."""
+    return {n: v for n, v in held.items() if _is_places(n, v, sum(stages)) and max(v) > len(stages)}
+
+
 def _stage_changes(name: str, stages: Any, held: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """One of each kind in every stage; lists of layers count through all stages."""
-    total = sum(stages)
-    places = {n: v for n, v in held.items() if _is_places(n, v, total) and max(v) > len(stages)}
+    places = counts_through(stages, held)
     kept, new, start = [], [], 0
     for count in stages:
         kinds = [(None, tuple(k in values for values in places.values())) for k in range(start, start + count)]

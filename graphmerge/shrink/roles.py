@@ -7,7 +7,10 @@ from typing import Final
 
 # The first role whose pattern is found in a name is that name's. Names that none of them knows keep their values.
 ROLES: Final[tuple[tuple[str, str], ...]] = (
-    ("keep", r"pretraining_tp|coefficient|ignore_|(?<!up)(?<!down)(?<!sub)(?<!re)sampl|dropout|_rate$|_prob|min_masks|seed"),
+    (
+        "keep",
+        r"pretraining_tp|coefficient|ignore_|(?<!up)(?<!down)(?<!sub)(?<!re)sampl|dropout|_rate$|_prob|min_masks|seed",
+    ),
     ("keep", r"version|steps?$|scalar|background_size"),
     ("ratio", r"mlp_ratios?$|expand(_|sion_)ratios?$"),
     ("keep", r"iterations|temperature|timescale|_scale$|_theta$|divisible|multiple_of|max_period"),
@@ -28,7 +31,10 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("heads", r"heads?$|heads_per_(stage|layer)$|^num_kv$"),
     ("latents", r"num_queries|num_query_tokens|n_latents|num_latents|latent_query_num|num_register_tokens|num_tokens$"),
     ("latents", r"num_denoising|num_proposals|detection_tokens|num_prompts|prompt_length|num_landmarks"),
-    ("layers", r"layers?$|^depth$|_depth$|^depths$|blocks_per_stage|num_res_blocks|num_blocks$|num_block_repeats|num_hidden_groups"),
+    (
+        "layers",
+        r"layers?$|^depth$|_depth$|^depths$|blocks_per_stage|num_res_blocks|num_blocks$|num_block_repeats|num_hidden_groups",
+    ),
     ("image", r"^image_size$|pretrain_image_size|^crop_size$|^img_size$|^resolution$|^max_img_size$|^frame_size$"),
     ("patch", r"patch_size$|^encoder_stride$"),
     (

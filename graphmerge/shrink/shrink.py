@@ -74,7 +74,9 @@ def _whole(config: Any) -> Iterator[Plan]:
     sides = [s for k, s in enumerate(SIDES) if k == first or (k > first and plans[s] != plans[SIDES[k - 1]])]
     yield from (plans[side] for side in sides)
     yield from (plan(config, side, least) for side, least in WIDER)
-    yield from (plan(config, side, least, ratios=True) for side, least in [*((side, 1) for side in sides), (SIDES[1], 32)])
+    yield from (
+        plan(config, side, least, ratios=True) for side, least in [*((side, 1) for side in sides), (SIDES[1], 32)]
+    )
 
 
 def _partial(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:

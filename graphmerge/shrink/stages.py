@@ -6,11 +6,11 @@ import copy
 import re
 from typing import Any, Final
 
-from graphmerge.shrink.layers import LAYERS
+from graphmerge.shrink.layers import LAYERS, counts_through, is_stages
 from graphmerge.shrink.roles import role_of
 
 _COUNTS: Final = re.compile(r"^num_(stages|encoder_blocks|encoder_stages|levels)$")
-# In lists of these, later stages are multiples of the first: two neighbours stay. Of all others, the first and the last.
+# In lists of these, later stages are multiples of the first: two neighbours stay. Of others, the first and the last.
 _GROWING: Final = ("width", "inner width", "channels", "heads", "head size", "half width")
 
 
@@ -18,8 +18,9 @@ def two_stages(config: Any) -> Any | None:
     """A copy in which every config inside that lists its stages has two of them; None if none lists more."""
     small, found = copy.deepcopy(config), False
     for part in _parts(small):
-        depths = [v for n, v in vars(part).items() if role_of(n) == "layers" and _is_list(v) and len(v) > LAYERS]
-        if depths and all(type(v) is int for v in depths[0]):
+        held = dict(vars(part))
+        depths = [v for n, v in held.items() if is_stages(n, v) and len(v) > LAYERS]
+        if depths and not counts_through(depths[0], held):
             _cut(part, len(depths[0]))
             found = True
     return small if found else None

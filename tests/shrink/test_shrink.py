@@ -97,6 +97,27 @@ def test_token_ids_keep_their_order_inside_the_vocabulary() -> None:
     assert max(new) < small.vocab_size
 
 
+def test_a_pyramid_keeps_two_stages() -> None:
+    config = hf.SwinConfig(depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], out_features=["stage2", "stage4"])
+    small = shrink(config)
+    assert (small.depths, small.num_heads, small.num_layers) == ([2, 2], [1, 2], 2)
+    assert (small.stage_names, small.out_features) == (["stem", "stage1", "stage2"], ["stage2"])
+    assert small.image_size == 16  # so that there are windows to shift
+    assert small.mlp_ratio == 2
+
+    def all_stages(small: Any) -> None:
+        if len(small.depths) < 4:
+            raise ValueError("four stages are wanted")
+
+    assert shrink(config, all_stages).num_heads == [1, 2, 4, 8]
+
+
+def test_of_lists_for_stages_the_first_and_the_last_stay() -> None:
+    small = shrink(hf.CvtConfig())
+    assert [*small.cls_token] == [False, True]
+    assert small.embed_dim[1] == 3 * small.embed_dim[0]
+
+
 def test_larger_pictures_then_wider_layers_then_less() -> None:
     tried = []
 
@@ -106,8 +127,8 @@ def test_larger_pictures_then_wider_layers_then_less() -> None:
             raise ValueError("too small a patch")
 
     small = shrink(hf.ViTConfig(), works)
-    assert [side for side, *_ in tried[:3]] == [16, 32, 64]
-    assert [width for _, width, _ in tried[:5]] == [8, 8, 8, 24, 32]
+    assert [side for side, *_ in tried[:4]] == [8, 16, 32, 64]
+    assert [width for _, width, _ in tried[:6]] == [8, 8, 8, 8, 24, 32]
     assert small.patch_size == 16
     assert small.hidden_size == 8
 
