@@ -17,9 +17,9 @@ from graphmerge.evaluate import Curve, Evaluation, barrier, evaluate
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.match import Match, match
 from graphmerge.merge import merge
+from graphmerge.resolve import load_spec
 from graphmerge.rules import Call
 from graphmerge.rules.custom import rule
-from graphmerge.spec import load_spec
 from graphmerge.symmetry import Axis, Group, Permutations, Pin, Symmetry
 from graphmerge.verify import RuleCheck, Verification, check_rule, verify
 

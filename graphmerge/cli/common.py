@@ -19,13 +19,18 @@ from graphmerge.data import Sampling, load_data
 from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.report import to_json
-from graphmerge.spec import check_spec, load_spec
+from graphmerge.resolve import load_spec
 from graphmerge.symmetry import Symmetry
 
 MODEL_HELP = "A Hugging Face directory or id, or file.py:factory (a function without arguments; the file is run)."
 Model = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
 ModelB = Annotated[str, typer.Argument(help="The other model, of the same architecture.", show_default=False)]
-Spec = Annotated[Path | None, typer.Option(help="Take the groups from this YAML spec instead of tracing.")]
+Spec = Annotated[
+    Path | None,
+    typer.Option(
+        help="Take the groups from this YAML spec instead of tracing, or from a packaged one: its name, or 'packaged'."
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(help="Batches: .txt, .npy (token ids), .jsonl (text, label), or file.py:function that returns them."),
@@ -141,7 +146,7 @@ def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
 
 def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:
     """From the spec if one is given, else derived."""
-    return graph_of(model).symmetry() if spec is None else check_spec(load_spec(spec), model.model.state_dict())
+    return graph_of(model).symmetry() if spec is None else load_spec(spec, model.model)
 
 
 def data_for(model: Loaded, source: str | None, sampling: Sampling, why: str) -> list[Any]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from graphmerge.certificate import certify as run_certification
 from graphmerge.checkpoint import load_model
 from graphmerge.cli.common import (
+    MODEL_HELP,
     ConfigOnly,
     Force,
     Json,
@@ -40,7 +41,7 @@ from graphmerge.report import (
     verification_data,
     verification_report,
 )
-from graphmerge.spec import check_spec, load_spec
+from graphmerge.resolve import load_spec
 from graphmerge.verify import verify as run_verification
 
 spec_app = typer.Typer(no_args_is_help=True, help="Permutation specs: YAML files that name every group and axis.")
@@ -85,7 +86,9 @@ def derive(
         say(f"wrote {out}: {len(symmetry.groups)} groups")
 
 
-SpecFile = Annotated[Path, typer.Argument(help="A permutation spec (YAML).", show_default=False)]
+SpecFile = Annotated[
+    Path, typer.Argument(help="A permutation spec (YAML), or the name of a packaged one.", show_default=False)
+]
 
 
 @spec_app.command("check")
@@ -102,7 +105,7 @@ def check(
     Three lists: missing ties and wrong ties, each with the error that it causes, and freedom that the spec leaves out.
     """
     loaded = load_shape(model, trust_remote_code, config_only)
-    found = run_check(loaded.model, load_spec(spec), loaded.example_inputs, seed=seed)
+    found = run_check(loaded.model, load_spec(spec, loaded.model), loaded.example_inputs, seed=seed)
     show(comparison_report(found, (str(spec), "what is derived")), comparison_data(found), json)
     if not found.sound and all(tie.error is None for tie in (*found.missing_ties, *found.wrong_ties)):
         say("errors are measured on a model with weights", "note")
@@ -114,10 +117,15 @@ def check(
 def diff(
     a: SpecFile,
     b: Annotated[Path, typer.Argument(help="The spec that it is compared with.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help=f"The model that both are for, where sizes come from its config. {MODEL_HELP}")
+    ] = None,
+    trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
     """Compare two specs by meaning: names, order and pins do not count; exits 1 if they differ."""
-    found = compare(load_spec(a), load_spec(b))
+    loaded = None if model is None else load_shape(model, trust_remote_code, config_only=False).model
+    found = compare(load_spec(a, loaded), load_spec(b, loaded))
     show(comparison_report(found, (str(a), str(b))), comparison_data(found), json)
     if not found.equal:
         raise typer.Exit(1)
@@ -171,7 +179,7 @@ def certify(
         if spec is None
         else load_model(model, trust_remote_code=trust_remote_code)
     )
-    symmetry = None if spec is None else check_spec(load_spec(spec), loaded.model.state_dict())
+    symmetry = None if spec is None else load_spec(spec, loaded.model)
     found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
     show(certificate_report(found), certificate_data(found), json)
     if found.complete is not True:

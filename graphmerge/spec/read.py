@@ -84,6 +84,15 @@ def parse_spec(text: str, name: str = "<text>", target: Target | None = None) ->
     )
 
 
+def models_of(text: str, name: str = "<text>") -> tuple[str, ...]:
+    """The model classes that a spec says it is for; none if it does not say."""
+    source = Source(text, name)
+    for key, value in source.entries(source.root, "a spec"):
+        if key.value == "model":
+            return tuple(found for found in _models(source, value) if found)
+    return ()
+
+
 def read_sections(source: Source, known: Sequence[str], needed: Sequence[str]) -> dict[str, yaml.Node]:
     """The sections of a file with their nodes.
 

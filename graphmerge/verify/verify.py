@@ -144,7 +144,7 @@ def verify(
     inputs = default_inputs(model) if example_inputs is None else Inputs.of(example_inputs)
     trial = Trial(model, symmetry, inputs, outputs, seed)
     symmetry = trial.symmetry  # without optional tensors that the model does not have
-    names = [g.name for g in symmetry.groups]
+    names = [g.name for g in symmetry.groups if g.size > 1]  # one unit has nowhere to go
     steps = _Steps(progress, 2 * len(names))
     together = max((_error(trial, symmetry, None, s) for s in range(2)), default=0.0)
     errors = {name: steps.done(_error(trial, symmetry, (name,))) for name in names}

@@ -1,0 +1,82 @@
+"""Reading a spec for a model: sizes from its config, optional tensors as it has them, tied ones under all names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from graphmerge.errors import SpecError
+from graphmerge.graph.storage import canonical_names
+from graphmerge.spec import (
+    PACKAGED,
+    Target,
+    check_spec,
+    models_of,
+    packaged_names,
+    packaged_text,
+    parse_spec,
+    read_text,
+)
+from graphmerge.symmetry import Symmetry, members_of
+
+
+def load_spec(path: str | Path, model: torch.nn.Module | None = None) -> Symmetry:
+    """Read a permutation spec, for a model if one is given.
+
+    Args:
+        path: a file, or the name of a family whose spec is packaged (``bert``, ``llama`` ..., or ``packaged`` for that
+            of the model's own type).
+        model: what sizes that the spec takes from a config refer to, and which optional tensors there are. The spec is
+            checked against its tensors, and needs to name only one of several names of a tied tensor. It is not run.
+
+    Raises:
+        SpecError: no such file or family, or it says something wrong: file, line, column and what to do.
+    """
+    text, name = _text(path, model)
+    if model is None:
+        return parse_spec(text, name)
+    shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    target = Target(getattr(model, "config", None), shapes, type(model).__name__)
+    return _tied(check_spec(parse_spec(text, name, target), model.state_dict()), canonical_names(model))
+
+
+def _text(path: str | Path, model: torch.nn.Module | None) -> tuple[str, str]:
+    """The text of a spec, and what to call it in errors."""
+    family = str(path)
+    if Path(path).exists() or family not in (PACKAGED, *packaged_names()):
+        return read_text(path), str(path)
+    if family == PACKAGED:
+        family = str(getattr(getattr(model, "config", None), "model_type", "a model without a type"))
+    text, name = packaged_text(family), f"packaged {family}.yaml"
+    known = models_of(text, name)
+    if model is not None and type(model).__name__ not in known:
+        raise SpecError(
+            f"the packaged spec {family!r} is for {' and '.join(known)}, not for {type(model).__name__}; derive one "
+            "with `graphmerge spec derive`"
+        )
+    return text, name
+
+
+def _tied(symmetry: Symmetry, names: Mapping[str, str]) -> Symmetry:
+    """The same with every tensor under all of its keys; ``names`` says which keys are one tensor."""
+    listed: dict[str, str] = {}
+    for key, blocks in symmetry.layout.items():
+        first = listed.setdefault(names.get(key, key), key)
+        if blocks != symmetry.layout[first]:
+            place = f"{symmetry.places[key]}: " if key in symmetry.places else ""
+            raise SpecError(f"{place}{key} and {first} are one tensor, but have different axes; write {key}: = {first}")
+    more = {key: listed[name] for key, name in names.items() if name in listed and key not in symmetry.layout}
+    if not more:
+        return symmetry
+    layout = dict(symmetry.layout) | {key: symmetry.layout[first] for key, first in more.items()}
+    layout = {key: layout[key] for key in names if key in layout} | layout  # in the order of the model
+    members = members_of(layout)
+    return replace(
+        symmetry,
+        layout=layout,
+        shapes=dict(symmetry.shapes) | {key: symmetry.shapes[first] for key, first in more.items()},
+        groups=tuple(replace(group, members=members[group.name]) for group in symmetry.groups),
+    )
