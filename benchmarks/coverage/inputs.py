@@ -115,6 +115,7 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     "VoxtralRealtimeForConditionalGeneration": _spoken,
     "VoxtralRealtimeModel": _spoken,
     "xcodec": lambda found, config: {"input_values": rand(1, 1, 4 * config.acoustic_model_config.hop_length)},
+    "ClvpModelForConditionalGeneration": lambda found, config: {"input_ids": _plain(config.text_config)},
     "JevForDecision": lambda found, config: {
         "marks": torch.tensor([[5, 9]]),
         "num_options": torch.tensor([[2, 2]]),

@@ -74,7 +74,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "align_vision_model": _NARROW,
     "align": {"vision_config": _NARROW},
     "aria": {"projector_patch_to_query_dict": {16: 4, 9: 2}},
-    "autoformer": {"prediction_length": 4, "label_length": 2, "moving_average": 3},
+    "autoformer": {"prediction_length": 4, "num_time_features": 2, "label_length": 2, "moving_average": 3},
     "bamba": {"attn_layer_indices": [9, 18, 27]},
     "beit": {"out_indices": [3, 5, 7, 11]},
     "blip-2": {"image_token_index": 50260},
@@ -103,21 +103,22 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "hunyuan_v1_moe": {"head_dim": 128},
     "hunyuan_vl": {"text_config": {"head_dim": 128}},
     "hunyuan_vl_text": {"head_dim": 128},
-    "informer": {"prediction_length": 4},
+    "informer": {"prediction_length": 4, "num_time_features": 2},
+    "lw_detr": {"projector_scale_factors": [1.0]},
     "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
     "ministral": {"head_dim": 128},
     "nemotron": {"head_dim": 128, "num_key_value_heads": 8},
     "qwen4_exp": {"text_config": _INDEXER},
     "qwen4_exp_text": _INDEXER,
     "reformer": {"axial_pos_embds_dim": [64, 192]},
-    "time_series_transformer": {"prediction_length": 4},
+    "time_series_transformer": {"prediction_length": 4, "num_time_features": 2},
     "wav2vec2-conformer": {"vocab_size": 32},
 }
 
 # What does not follow from the names of a config's numbers, once they are small: "text_config.head_dim" is inside.
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
-_SPECTRA = {"spec_size": 32, "depths": [2, 2], "num_attention_heads": [1, 2]}
+_SPECTRA = {"spec_size": 32, "hidden_size": 16, "depths": [2, 2], "num_attention_heads": [1, 2]}
 _VOCODER = {
     "upsample_initial_channel": 16, "upsample_rates": (2, 2), "upsample_kernel_sizes": (4, 4),
     "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": [[1, 3]],
@@ -146,6 +147,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     },
     "neucodec": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
     "xcodec2": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
+    "xlstm": {"hidden_size": 128, "embedding_dim": 128},  # its widths are multiples of 64, half of them included
     "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
     "sam2": _SAM2,
     "sam2_video": _SAM2,
@@ -156,7 +158,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "pi0": {"dit_config.head_dim": 4},
     "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
     "align_vision_model": _CHANNELS | {"hidden_dim": 128},
-    "autoformer": {"feature_size": 9},
+    "autoformer": {"feature_size": 11},
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
     "depth_pro": {"intermediate_hook_ids": [1, 0]},

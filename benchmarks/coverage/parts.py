@@ -236,6 +236,9 @@ WHOLE: Final[dict[str, _Row]] = {
         "patch_embeds": rand(1, config.hidden_size, *[config.image_size // config.patch_size] * 2)
     },
     "VibeVoiceAcousticTokenizerDecoderModel": lambda config: {"hidden_states": rand(1, config.hidden_size, 3)},
+    "VibeVoiceAcousticTokenizerEncoderModel": lambda config: {
+        "hidden_states": rand(1, config.channels, 3 * math.prod(config.downsampling_ratios))
+    },
     "VideoMAEForPreTraining": _masked_clip,
     "XCLIPVisionModel": lambda config: {"pixel_values": rand(2, 3, config.image_size, config.image_size)},
     "Xcodec2Model": lambda config: _heard(config, 6),

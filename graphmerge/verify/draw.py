@@ -54,7 +54,7 @@ def draw_inputs(program: Program, generator: torch.Generator) -> dict[str, torch
         if name in rows:
             ids = torch.randperm(rows[name], generator=generator)
             tensor = ids[torch.arange(tensor.numel()) % rows[name]].reshape(tensor.shape).to(tensor.dtype)
-        elif tensor.is_floating_point() and tensor.dim() > 2:
+        elif tensor.is_floating_point() and tensor.dim() > 2 and tensor.numel():
             low, high = float(tensor.min()), float(tensor.max())
             width = high - low if high > low else 1.0
             tensor = low + width * torch.rand(tensor.shape, dtype=torch.float64, generator=generator)

@@ -68,6 +68,16 @@ def test_pictures_come_from_their_own_range() -> None:
     assert pixels.max() <= 1
 
 
+def test_an_empty_input_stays() -> None:
+    class Features(nn.Module):
+        def forward(self, x: torch.Tensor, extra: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, extra], -1)
+
+    program = trace_once(Features(), Inputs.of((torch.rand(1, 4, 3), torch.rand(1, 4, 0))))
+    drawn = draw_inputs(program, torch.Generator().manual_seed(0))
+    assert [tuple(t.shape) for t in drawn.values()] == [(1, 4, 3), (1, 4, 0)]
+
+
 def test_the_public_door() -> None:
     model = Net().eval()
     ids = torch.tensor([[1, 2, 3]])
