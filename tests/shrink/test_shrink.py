@@ -69,7 +69,8 @@ def test_widths_keep_their_ratios_where_equal_ones_do_not_fit() -> None:
     def fits(small: Any) -> None:
         assert small.hidden_size * 2 == small.joint_width
 
-    config = hf.BertConfig(hidden_size=768, joint_width=1536)
+    config: Any = hf.BertConfig(hidden_size=768)
+    config.joint_width = 1536
     assert shrink(config).joint_width == shrink(config).hidden_size
     assert shrink(config, fits).joint_width == 16
 
@@ -98,7 +99,8 @@ def test_token_ids_keep_their_order_inside_the_vocabulary() -> None:
 
 
 def test_a_pyramid_keeps_two_stages() -> None:
-    config = hf.SwinConfig(depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], out_features=["stage2", "stage4"])
+    config: Any = hf.SwinConfig(depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24])
+    config.out_features = ["stage2", "stage4"]
     small = shrink(config)
     assert (small.depths, small.num_heads, small.num_layers) == ([2, 2], [1, 2], 2)
     assert (small.stage_names, small.out_features) == (["stem", "stage1", "stage2"], ["stage2"])
