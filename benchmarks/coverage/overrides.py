@@ -117,6 +117,7 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 
 # What does not follow from the names of a config's numbers, once they are small: "text_config.head_dim" is inside.
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
+_GRID = {"num_patches": 16}  # as many as there are: shrunk, some rows of the table would mean the same
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
 _SPECTRA = {"spec_size": 32, "hidden_size": 16, "depths": [2, 2], "num_attention_heads": [1, 2]}
 _VOCODER = {
@@ -164,6 +165,8 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "depth_pro": {"intermediate_hook_ids": [1, 0]},
     "clap": {f"audio_config.{n}": v for n, v in _SPECTRA.items()},
     "clap_audio_model": _SPECTRA,
+    "cosmos3_edge": {f"vision_config.{n}": v for n, v in _GRID.items()},
+    "cosmos3_edge_vision": _GRID,
     "ernie4_5_vl_moe": {f"text_config.{n}": v for n, v in _SECTIONS.items()},
     "ernie4_5_vl_moe_text": _SECTIONS,
     "hiera": {"patch_size": [7, 7]},
@@ -177,6 +180,9 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bros": {"dim_bbox_projection": 4},
     "kyutai_speech_to_text": {"num_codebooks": 2},
     "recurrent_gemma": {"num_hidden_layers": 3},
+    "siglip2": {f"vision_config.{n}": v for n, v in _GRID.items()},
+    "siglip2_vision_model": _GRID,
+    "sam3_lite_text_text_model": {"max_position_embeddings": 5},
     "efficientnet": _CHANNELS | {"hidden_dim": 128},
     "layoutlmv3": {"coordinate_size": 4, "shape_size": 4, "hidden_size": 24, "input_size": 16},
     "reformer": {

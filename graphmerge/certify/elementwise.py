@@ -30,7 +30,10 @@ ENTRIES: Final = (torch.Tensor, bool, int, float, complex)
 
 @unrolls([*COMMUTATIVE, *OTHERS])
 def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
-    """A node for each entry of the broadcast arguments; of constants alone, its value."""
+    """A node for each entry of the broadcast arguments; of constants alone, its value.
+
+    So is a truth value that inputs alone decide: what is counted is the function for inputs of which the same is true.
+    """
     nodes, result = nodes_of(args, kwargs), like(func, *args, **kwargs)
     if kwargs.get("alpha") == 1:
         del kwargs["alpha"]
@@ -41,10 +44,17 @@ def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
     ordered = name not in COMMUTATIVE or bool(kwargs)
     rows = _rows(nodes, [a for a in given if isinstance(a, ENTRIES)], result.shape)
     ids = torch.empty(len(rows), dtype=torch.int64)
-    known = nodes.is_constant(rows).all(1)
-    ids[known] = _fold(nodes, func, args, kwargs, rows[known])
+    known = (nodes.is_decided(rows) if _decides(result) else nodes.is_constant(rows)).all(1)
+    ids[known] = nodes.constants(_folded(nodes, func, args, kwargs, rows[known]))
     ids[~known] = _apply(nodes, op, rows[~known], ordered)
+    if (decided := ~known & nodes.is_decided(rows).all(1)).any():
+        nodes.decide(ids[decided], _folded(nodes, func, args, kwargs, rows[decided]).tolist())
     return tensor_of(nodes, ids, result)
+
+
+def _decides(result: torch.Tensor) -> bool:
+    """Truth values and whole numbers may decide what is computed."""
+    return not (result.is_floating_point() or result.is_complex())
 
 
 def _apply(nodes: Nodes, op: Hashable, rows: torch.Tensor, ordered: bool) -> torch.Tensor:
@@ -73,18 +83,17 @@ def _rows(nodes: Nodes, arguments: Iterable[Any], shape: torch.Size) -> torch.Te
     return torch.stack([ids_of(nodes, a).expand(shape).flatten() for a in arguments], 1)
 
 
-def _fold(nodes: Nodes, func: Any, args: Any, kwargs: Any, rows: torch.Tensor) -> torch.Tensor:
-    """The nodes of operations on constants: the op itself, on the values of all ``rows`` at once."""
+def _folded(nodes: Nodes, func: Any, args: Any, kwargs: Any, rows: torch.Tensor) -> torch.Tensor:
+    """What operations on decided nodes are worth: the op itself, on the values of all ``rows`` at once."""
     if not len(rows):
-        return rows.new_empty(0)
+        return torch.empty(0)
     columns = iter(rows.T.tolist())
 
     def values(argument: Any) -> Any:
-        column = [nodes.values[c] for c in next(columns)] if isinstance(argument, ENTRIES) else ()
+        column = [nodes.value(c) for c in next(columns)] if isinstance(argument, ENTRIES) else ()
         return torch.tensor(column, dtype=argument.dtype) if isinstance(argument, torch.Tensor) else argument
 
-    folded = func(*[values(a) for a in args], **{k: values(v) for k, v in kwargs.items()})
-    return nodes.constants(folded)
+    return func(*[values(a) for a in args], **{k: values(v) for k, v in kwargs.items()})
 
 
 @unrolls(["where"])
@@ -106,9 +115,9 @@ def cast(func: Any, source: Scalars, **kwargs: Any) -> Scalars:
     ids = source.entries().flatten()
     lossy = (source.is_floating_point() and not result.is_floating_point()) or source.is_complex()
     if lossy and source.dtype != result.dtype:
-        known, rows = nodes.is_constant(ids), ids[:, None]
+        known, rows = nodes.is_decided(ids) if _decides(result) else nodes.is_constant(ids), ids[:, None]
         ids = torch.empty(len(rows), dtype=torch.int64)
-        ids[known] = _fold(nodes, func, (source,), kwargs, rows[known])
+        ids[known] = nodes.constants(_folded(nodes, func, (source,), kwargs, rows[known]))
         ids[~known] = nodes.apply_each(("to", str(result.dtype)), rows[~known])
     return tensor_of(nodes, ids, result)
 

@@ -116,14 +116,23 @@ def _marked(source: Scalars, look_up: Callable[[torch.Tensor], torch.Tensor], ax
     places = [nodes.constants(look_up(_positions(source, axis)).flatten()) for axis in axes]
     seen = ids.flatten().clone()
     told = ~(nodes.is_constant(seen) | nodes.is_label(seen))
-    seen[told] = nodes.apply_each(("at", *axes), torch.stack([seen, *places], 1)[told])
+    seen[told] = nodes.look(("at", *axes), seen[told], *(p[told] for p in places))
     return Scalars(nodes, seen.reshape(ids.shape), source.dtype)
 
 
 @unrolls(BY_ACTIVATIONS)
-def route(func: Any, *args: Any, **kwargs: Any) -> None:
-    """What goes where, or which op runs, depends on the numbers."""
-    raise CertifyError(f"{func} lets activations decide what is computed; such a model cannot be unrolled")
+def route(func: Any, *args: Any, **kwargs: Any) -> Any:
+    """What goes where, or which op runs, depends on the numbers: those that inputs decide are known.
+
+    Raises:
+        CertifyError: they depend on parameters, or are drawn.
+    """
+    held = [a for a in _pytree.tree_leaves((args, kwargs)) if isinstance(a, Scalars)]
+    draws = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+    if not held or draws or any(a.decided() is None for a in held):
+        raise CertifyError(f"{func} lets activations decide what is computed; such a model cannot be unrolled")
+    args, kwargs = _pytree.tree_map_only(Scalars, Scalars.decided, (args, kwargs))
+    return func(*args, **kwargs)
 
 
 @unrolls(["cat", "stack"])

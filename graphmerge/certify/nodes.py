@@ -75,8 +75,9 @@ class Nodes:
 
     A node is an operation on children, a constant (``values`` has it), or a symbol (``symbols``): an entry of a
     parameter or of an input, which has no children and no value. ``choices`` has the nodes that are labels (see
-    `labels`). With ``tell_slices`` slices of one tensor are told apart: an entry of a slice is an operation on the
-    entry. Whole tensors of nodes are made at once: ids are int64 tensors.
+    `labels`), ``given`` what nodes are worth that depend on inputs alone, as these were given. With ``tell_slices``
+    slices of one tensor are told apart: an entry of a slice is an operation on the entry. Whole tensors of nodes are
+    made at once: ids are int64 tensors.
     """
 
     def __init__(self, tell_slices: bool, limit: int = LIMIT) -> None:
@@ -85,10 +86,12 @@ class Nodes:
         self.values: dict[int, Number] = {}
         self.choices: dict[int, Choice] = {}
         self.symbols: dict[int, Hashable] = {}
+        self.given: dict[int, Number] = {}
         self._numbers: dict[Hashable, int] = {}
         self._names: dict[Hashable, int] = {}
         self._families: dict[tuple[Hashable, int, bool], Family] = {}
         self._constant = Column(np.bool_)
+        self._decided = Column(np.bool_)
         self._level = Column(np.int32)  # 0 for symbols and constants, else one more than the highest child
 
     def __len__(self) -> int:
@@ -105,6 +108,7 @@ class Nodes:
     def _leaf(self, constant: bool) -> int:
         self.require(1)
         self._constant.add([constant])
+        self._decided.add([constant])
         self._level.add([0])
         return len(self) - 1
 
@@ -134,6 +138,26 @@ class Nodes:
     def is_constant(self, ids: torch.Tensor) -> torch.Tensor:
         """Which of these nodes are constants, same shape."""
         return torch.from_numpy(np.asarray(self._constant.all[ids.numpy()]))
+
+    def is_decided(self, ids: torch.Tensor) -> torch.Tensor:
+        """Which of these nodes are constants, or known from the inputs alone, same shape."""
+        return torch.from_numpy(np.asarray(self._decided.all[ids.numpy()]))
+
+    def decide(self, ids: torch.Tensor, values: Sequence[Number]) -> None:
+        """What these nodes are worth for the inputs as they were given, (n,)."""
+        self._decided.all[ids.numpy()] = True
+        self.given.update(zip(ids.tolist(), values))
+
+    def value(self, node: int) -> Number:
+        """Of a node that is decided."""
+        return self.values[node] if node in self.values else self.given[node]
+
+    def look(self, op: Hashable, ids: torch.Tensor, *places: torch.Tensor) -> torch.Tensor:
+        """Nodes seen through an op that leaves them what they are, (n,) -> (n,); ``places`` are its other arguments."""
+        seen = self.apply_each(op, torch.stack([ids, *places], 1))
+        decided = self.is_decided(ids)
+        self.decide(seen[decided], [self.value(n) for n in ids[decided].tolist()])
+        return seen
 
     def is_label(self, ids: torch.Tensor) -> torch.Tensor:
         """Which of these nodes are labels, same shape."""
@@ -170,6 +194,7 @@ class Nodes:
         family.rows.append(rows)
         self._level.add(1 + self._level.all[rows].max(1, initial=0))
         self._constant.add(np.zeros(len(rows), np.bool_))
+        self._decided.add(np.zeros(len(rows), np.bool_))
 
     def reduce_each(self, op: str, rows: torch.Tensor) -> torch.Tensor:
         """One node for a whole reduction (`REDUCERS`) of each row, (n, arity) -> (n,); of constants, their value."""

@@ -51,7 +51,7 @@ class Scalars(torch.Tensor):
         seen = seen.clone() if seen.data_ptr() == self.ids.data_ptr() else seen
         cut = ~(self.nodes.is_constant(seen) | self.nodes.is_label(seen))  # these are the same wherever they come from
         for op in self.cuts:
-            seen[cut] = self.nodes.apply_each(op, seen[cut, None])
+            seen[cut] = self.nodes.look(op, seen[cut])
         return seen.reshape(self.ids.shape)
 
     def known(self) -> torch.Tensor | None:
@@ -59,6 +59,13 @@ class Scalars(torch.Tensor):
         if not self.nodes.is_constant(self.ids).all():
             return None
         values = [self.nodes.values[n] for n in self.ids.flatten().tolist()]
+        return torch.tensor(values, dtype=self.dtype).reshape(self.ids.shape)
+
+    def decided(self) -> torch.Tensor | None:
+        """The values as an ordinary tensor, if the inputs alone decide all entries."""
+        if not self.nodes.is_decided(self.ids).all():
+            return None
+        values = [self.nodes.value(n) for n in self.ids.flatten().tolist()]
         return torch.tensor(values, dtype=self.dtype).reshape(self.ids.shape)
 
     @classmethod

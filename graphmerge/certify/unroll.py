@@ -118,7 +118,7 @@ def _moving(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Whole numbers as they are; every entry of a floating input as a symbol of its own."""
+    """Whole numbers as they are; every entry of a floating input as a symbol of its own, that knows what is given."""
     if isinstance(example, Mapping):
         args, kwargs = (), dict(example)
     elif isinstance(example, (tuple, list)):
@@ -130,6 +130,7 @@ def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
             return value
         ids = [nodes.symbol(("input", _pytree.keystr(path), n)) for n in range(value.numel())]
+        nodes.decide(torch.tensor(ids, dtype=torch.int64), value.flatten().tolist())
         return tensor_of(nodes, ids, value)
 
     return _pytree.tree_map_with_path(given, (args, kwargs))
@@ -156,7 +157,7 @@ class _Hot(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is torch.Tensor.tolist and isinstance(args[0], Scalars):
-            known = args[0].known()
+            known = args[0].decided()
             return movement.route("tolist") if known is None else known.tolist()
         if func is torch.nn.functional.one_hot and isinstance(args[0], Scalars):
             units = args[1] if len(args) > 1 else kwargs["num_classes"]

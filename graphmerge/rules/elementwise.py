@@ -24,7 +24,7 @@ SAME = (
     "alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "positive", "resolve_conj",
     "resolve_neg", "to", "type_as", "_conj", "_to_copy",
 )  # fmt: skip
-SPELLED = ("__and__", "__or__", "__xor__")
+SPELLED = ("__and__", "__iand__", "__ior__", "__ixor__", "__or__", "__xor__")
 SCANS = ("cummax", "cummin", "cumprod", "cumsum", "flip", "fliplr", "flipud", "logcumsumexp", "roll")
 DROPOUT = ("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout")
 

@@ -117,6 +117,14 @@ def _pool(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     return torch.cat([t.flatten(1) for t in pools], -1)
 
 
+def _present(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    """Rows that are not empty, as many as there are, and a sum that depends on a number in the input."""
+    there = (x == 0).sum(-1) != x.shape[-1]
+    there[0] |= ~there.any()
+    rows = up(x[there])
+    return rows.sum(0) * int(there.sum()) if bool((x[0] > 0.5).any()) else rows[: int(x[1, 0].ceil())].sum(0)
+
+
 IMAGE, ROWS = (1, 2, 4, 4), (2, 3)
 ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     "convolutions": lambda: (
@@ -137,6 +145,10 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     ),
     "pooling": lambda: (nn.Sequential(nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d((2, 1))), torch.rand(IMAGE)),
     "routing": lambda: (Call(_route, router=nn.Linear(3, 4), up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "what is there": lambda: (
+        Call(_present, up=nn.Linear(3, 4)),
+        torch.tensor([[0.2, 0.3, 0.1], [1.2, 0, 0], [0, 0, 0]]),
+    ),
     "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "triangular systems": lambda: (Call(_solve, up=nn.Linear(3, 9)), torch.rand(ROWS)),
     "waves": lambda: (Call(_waves, up=nn.Linear(3, 4)), torch.rand(ROWS)),

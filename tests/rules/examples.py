@@ -185,7 +185,8 @@ def _pointwise(name: str) -> None:
             make = positive if name in ("fmod", "remainder") else make
         example(op, make(3, 4), make(4))
         example(op, make(4, 4), make(4, 4))
-        example(op, make(3, 1), make(1, 4))
+        if not name.startswith("__i"):  # in place: the result has the first's shape
+            example(op, make(3, 1), make(1, 4))
     else:
         example(name, make(3, 4))
 
