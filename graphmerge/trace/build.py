@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,10 @@ from graphmerge.trace.capture import NEW_VALUE, state_of
 from graphmerge.trace.functional import functional, op_name, opaque_write
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
+from graphmerge.trace.spread import spread_axes
 
 # switches of autograd and autocast: they compute nothing
 SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
-# they spread entries out along axes
-SPREAD_OPS = ("expand", "expand_as", "broadcast_to")
-# they leave every entry at its place
-KEEPING_OPS = ("alias", "bitwise_not", "clone", "contiguous", "detach", "logical_not", "to", "_to_copy")
 # zero if an argument is zero
 PRODUCT_OPS = ("bmm", "einsum", "linear", "matmul", "mm", "mul")
 # only the shape of their argument counts
@@ -103,7 +100,7 @@ class _Builder:
             self._fold(node)
             return
         if self._is_nothing(node):
-            self._fold_zero(node)
+            self._nothing_but_bias(node)
             return
         if op_name(node) in SHAPE_OPS:
             self._fold_shape(node)
@@ -145,10 +142,22 @@ class _Builder:
 
     def _is_nothing(self, node: torch.fx.Node) -> bool:
         """Is it a product of which one factor is zero?"""
-        factors = node.all_input_nodes
-        if op_name(node) == "linear" and len(factors) > 2:  # its bias is left
-            return False
-        return op_name(node) in PRODUCT_OPS and any(self._is_zero(n) for n in factors)
+        bias = _bias(node)
+        return op_name(node) in PRODUCT_OPS and any(self._is_zero(n) for n in node.all_input_nodes if n is not bias)
+
+    def _nothing_but_bias(self, node: torch.fx.Node) -> None:
+        """A product with zero is zero, or its bias at every place."""
+        bias, shape = _bias(node), tuple(node.meta["val"].shape)
+        if bias is None or self._is_zero(bias):
+            self._fold_zero(node)
+            return
+        if bias in self.values:
+            self.values[node] = self.values[bias].expand(shape)
+            self._constant(node)
+            return
+        place = node.meta.get("graphmerge", ("", ""))
+        args = (self._ref(bias), shape)
+        self.program.nodes.append(Node(node.name, "aten.expand.default", args, {}, self._outputs(node), *place))
 
     def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
         value = node.meta.get("val")
@@ -183,7 +192,7 @@ class _Builder:
     def _alike(self, node: torch.fx.Node) -> tuple[int, ...]:
         """Axes along which a tensor was spread out from one unit."""
         if node not in self.spread:
-            self.spread[node] = _spread_axes(node, self._alike)
+            self.spread[node] = spread_axes(node, self._alike)
         return self.spread[node]
 
     def _plain(self, value: Any) -> Any:
@@ -232,27 +241,18 @@ class _Builder:
             self._tensor(node.name, tuple(value.shape), "constant", value, " ".join(filter(None, (module, source))))
 
 
+def _bias(node: torch.fx.Node) -> torch.fx.Node | None:
+    """What a linear map adds."""
+    bias = node.args[2] if op_name(node) == "linear" and len(node.args) > 2 else None
+    return bias if isinstance(bias, torch.fx.Node) else None
+
+
 def _rename_clashes(graph: torch.fx.Graph, state: Iterable[str]) -> None:
     """No activation may bear the name of a parameter: ``mean`` may be a buffer, ``split.0`` an entry of a list."""
     taken = {".".join(parts[:k]) for key in state for parts in [key.split(".")] for k in range(1, len(parts) + 1)}
     for node in graph.nodes:
         while node.op != "placeholder" and node.name in taken:
             node._rename(f"{node.name}_op")
-
-
-def _spread_axes(node: torch.fx.Node, alike: Callable[[torch.fx.Node], tuple[int, ...]]) -> tuple[int, ...]:
-    """Axes of an expanded tensor that its argument has not, or has with one unit; ops that keep entries keep them."""
-    source, value = node.args[0] if node.args else None, node.meta.get("val")
-    if node.op != "call_function" or not isinstance(source, torch.fx.Node) or not isinstance(value, torch.Tensor):
-        return ()
-    if op_name(node) in KEEPING_OPS:
-        return alike(source)
-    if op_name(node) not in SPREAD_OPS:
-        return ()
-    before = source.meta["val"].shape
-    new = value.dim() - len(before)
-    spread = [d for d, n in enumerate(value.shape) if d < new or before[d - new] < n]
-    return tuple(sorted({*spread, *(d + new for d in alike(source))}))
 
 
 def _deciding(node: torch.fx.Node) -> list[torch.fx.Node]:

@@ -182,3 +182,23 @@ class Muted(Net):
 
 def test_what_zeros_are_multiplied_with_is_no_freedom() -> None:
     assert order(Muted()) == pytest.approx(ln(6))
+
+
+class MutedWithBias(Muted):
+    """One that has a bias: it is left, and the weights are read no more than without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(7, 6)
+
+    def middle(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.idle(torch.zeros_like(x[..., :1]).expand(*x.shape[:-1], 7))
+
+
+def test_what_zeros_are_multiplied_with_is_read_no_more_with_a_bias() -> None:
+    symmetry = gm.trace(MutedWithBias().eval(), IDS).symmetry()
+    assert [g.size for g in symmetry.groups] == [6]
+    assert {a.tensor for a in symmetry.groups[0].members} >= {"idle.bias"}
+    assert ("idle.weight", "unread: no op reads this part") in {
+        (a.tensor, p.reason) for p in symmetry.pinned for a in p.axes
+    }
