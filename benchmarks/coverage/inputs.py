@@ -174,7 +174,7 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
         "attention_mask": torch.ones(1, 4),
     },
     "fastspeech2_conformer_hifigan": lambda found, config: {"spectrogram": rand(1, 6, config.model_in_dim)},
-    "florence_vision": lambda found, config: {"hidden_states": rand(1, 3, 64, 64)},
+    "florence_vision": lambda found, config: {"hidden_states": rand(1, 3, 16, 16)},
     "gemma3n_audio": lambda found, config: {
         "audio_mel": rand(1, 48, config.input_feat_size),
         "audio_mel_mask": torch.zeros(1, 48, dtype=torch.bool),

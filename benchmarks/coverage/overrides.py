@@ -11,6 +11,7 @@ from typing import Any, Final
 from transformers import CONFIG_MAPPING
 
 from benchmarks.coverage.catalogue import Case
+from benchmarks.coverage.smaller import SMALLER
 
 # What config classes leave unset although their models need it, as arguments of the class.
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
@@ -256,7 +257,7 @@ def config_of(case: Case, config_class: Any, model_class: Any) -> Any:
 def small_of(case: Case, config: Any) -> Any:
     """A small config of a case, as a copy, with what its numbers do not tell."""
     config = copy.deepcopy(config)
-    changes = SMALL.get(case.model_class) or SMALL.get(case.model_type, {})
+    changes = SMALLER.get(case.model_type, {}) | (SMALL.get(case.model_class) or SMALL.get(case.model_type, {}))
     for name, value in changes.items():
         *path, last = name.split(".")
         holder = config

@@ -35,10 +35,10 @@ def contract(func: Any, left: Any, right: Any) -> Scalars:
     nodes.require(result.numel())
     rows = a.unsqueeze(-2).expand(*a.shape[:-1], b.shape[-1], a.shape[-1])  # (..., n, m, k)
     columns = b.mT.unsqueeze(-3).expand(rows.shape)  # (..., n, m, k)
-    return tensor_of(nodes, _sum_products(nodes, rows.flatten(0, -2), columns.flatten(0, -2)), result)
+    return tensor_of(nodes, sum_products(nodes, rows.flatten(0, -2), columns.flatten(0, -2)), result)
 
 
-def _sum_products(nodes: Nodes, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def sum_products(nodes: Nodes, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """``n k, n k -> n``: a sum of products a row, without what is outside on the left."""
     inside = left != OUTSIDE
     products = torch.full(left.shape, OUTSIDE)
@@ -84,7 +84,7 @@ def convolve(
     kernel = kernel.reshape(groups, -1, x.shape[-1])  # (g, o, i·k)
     seen = x[:, :, None].expand(-1, -1, kernel.shape[1], -1, -1)  # (b, g, o, y, i·k)
     taps = kernel[:, :, None].expand(seen.shape)
-    out = tensor_of(nodes, _sum_products(nodes, seen.flatten(0, -2), taps.flatten(0, -2)), result)
+    out = tensor_of(nodes, sum_products(nodes, seen.flatten(0, -2), taps.flatten(0, -2)), result)
     return out if bias is None else out + bias.reshape(-1, *[1] * len(stride))
 
 
@@ -105,7 +105,8 @@ def _turned(kernel: torch.Tensor, groups: int) -> torch.Tensor:
 @unrolls(REDUCTIONS)
 def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
     """One node for all that a result is reduced from; where an extreme is, is a label."""
-    result = like(func, source, *([] if dim is None else [dim]), *args, **kwargs)
+    along = [dim] if any(argument.name == "dim" for argument in func._schema.arguments) else []
+    result = like(func, source, *along, *args, **kwargs)
     nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
     ids = nodes.reduce_each(REDUCTIONS[name], lines)
     if isinstance(result, torch.Tensor):

@@ -82,6 +82,12 @@ def norm(func: Any, x: Scalars, ord: float = 2, dim: Any = None, keepdim: bool =
     return x.abs().pow(ord).sum(dim=dim, keepdim=keepdim).pow(1 / ord)
 
 
+@unrolls(["_cdist_forward"])
+def distances(func: Any, left: Any, right: Any, p: float, *_: Any) -> torch.Tensor:
+    """``... n d, ... m d -> ... n m``: ``(Σ |x - y|^p)^(1/p)``"""
+    return torch.linalg.vector_norm(left.unsqueeze(-2) - right.unsqueeze(-3), p, dim=-1)
+
+
 @unrolls(["addmm", "baddbmm"])
 def add_product(func: Any, bias: Any, left: Any, right: Any, *, beta: float = 1, alpha: float = 1) -> torch.Tensor:
     """``β bias + α left right``"""

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import torch
 
-from graphmerge.certify.errors import CertifyError
+from graphmerge.certify.contraction import sum_products
 from graphmerge.certify.nodes import Nodes
-from graphmerge.certify.scalars import Scalars, like, tensor_of, unrolls
+from graphmerge.certify.scalars import Scalars, ids_of, like, tensor_of, unrolls
 
 RESAMPLING: Final = {  # op -> how many of the last axes it maps
     "_upsample_bicubic2d_aa": 2, "_upsample_bilinear2d_aa": 2, "_upsample_nearest_exact1d": 1,
@@ -48,9 +48,9 @@ def resample(func: Any, source: Scalars, *args: Any, **kwargs: Any) -> Scalars:
 
 @unrolls(["grid_sampler_2d", "grid_sampler_3d"])
 def sample(func: Any, source: Scalars, grid: torch.Tensor, *args: Any, **kwargs: Any) -> Scalars:
-    """``b c x, b y -> b c y``: pixels at fixed places, each a weighted sum of those around it."""
+    """``b c x, b y -> b c y``: pixels at places, each a weighted sum of those around it."""
     if isinstance(grid, Scalars):
-        raise CertifyError(f"{func} reads at places that activations decide; such a model cannot be unrolled")
+        return _sample_where_told(func, source, grid, *args, **kwargs)
     result, shape = like(func, source, grid, *args, **kwargs), source.shape[2:]
     pixels = torch.eye(shape.numel(), dtype=torch.float64).reshape(1, -1, *shape)
     ids = []
@@ -58,6 +58,20 @@ def sample(func: Any, source: Scalars, grid: torch.Tensor, *args: Any, **kwargs:
         columns = func(pixels, places[None], *args, **kwargs).reshape(shape.numel(), -1).T.tolist()
         ids.append(torch.stack([weighted(source.nodes, images, column) for column in columns], 1))
     return tensor_of(source.nodes, torch.stack(ids), result)
+
+
+def _sample_where_told(func: Any, source: Any, grid: Scalars, *args: Any, **kwargs: Any) -> Scalars:
+    """The weight of each pixel is an operation on the coordinates of the place, and a pixel read is a sum over all."""
+    nodes, result = grid.nodes, like(func, source, grid, *args, **kwargs)
+    images = ids_of(nodes, source).flatten(2)  # (b, c, x)
+    places = grid.entries().flatten(1, -2)  # (b, y, axes)
+    settings = (source.shape[2:], *args, *kwargs.values())
+    rows = places.flatten(0, 1)
+    shares = [nodes.apply_each(("sampled", pixel, *settings), rows) for pixel in range(images.shape[-1])]
+    weights = torch.stack(shares, 1).reshape(*places.shape[:2], -1)  # (b, y, x)
+    shape = (*images.shape[:2], *weights.shape[1:])
+    left, right = weights[:, None].expand(shape), images[:, :, None].expand(shape)  # (b, c, y, x)
+    return tensor_of(nodes, sum_products(nodes, left.flatten(0, -2), right.flatten(0, -2)), result)
 
 
 @unrolls(["_fft_c2c"])

@@ -167,17 +167,20 @@ class _Hot(TorchFunctionMode):
 
 @contextmanager
 def _plain(model: torch.nn.Module) -> Iterator[None]:
-    """No generation cache, and no fused path of torch's own Transformer layers. (The model is a copy.)"""
+    """No generation cache, no fused path of torch's own Transformer and recurrent layers. (The model is a copy.)"""
     for module in model.modules():
         config: Any = getattr(module, "config", None)
         if getattr(config, "use_cache", False) is True:
             config.use_cache = False
     fast = torch.backends.mha.get_fastpath_enabled()
+    fused = torch._C._get_mkldnn_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._set_mkldnn_enabled(False)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        torch._C._set_mkldnn_enabled(fused)
 
 
 def _chosen(returned: Any, names: tuple[str, ...] | None) -> list[torch.Tensor]:

@@ -46,6 +46,12 @@ def _value(nodes: Nodes, op: Any, row: list[int], children: list[Any]) -> Any:
         return (
             torch.stack([torch.as_tensor(c) for c in children]).sort(descending=op[3], stable=True)[1][op[2]] == op[4]
         )
+    if op[0] == "sampled":
+        pixel, shape, *settings = op[1:]
+        image = torch.eye(shape.numel(), dtype=torch.float64)[pixel].reshape(1, 1, *shape)
+        place = torch.stack(children).double().reshape(1, *[1] * len(shape), -1)
+        sample = torch.ops.aten.grid_sampler_2d if len(shape) == 2 else torch.ops.aten.grid_sampler_3d
+        return sample(image, place, *settings).flatten()[0]
     if op[0] == "to":
         return children[0].to(getattr(torch, op[1].removeprefix("torch.")))
     if op[0] == "place":

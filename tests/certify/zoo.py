@@ -102,6 +102,20 @@ def _resize(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     return torch.cat([t.flatten(1) for t in (*sizes, *sampled, halves, cut, whole)], -1)
 
 
+def _sample(x: torch.Tensor, up: nn.Module, where: nn.Module) -> torch.Tensor:
+    """Pixels at places that the picture decides, and how far apart these are."""
+    h = up(x)
+    grid = where(h.flatten(2).mT).tanh()[:, None]  # (b, 1, y x, 2)
+    read = functional.grid_sample(h, grid, align_corners=False).flatten(1)
+    return torch.cat(
+        [read, torch.cdist(grid[:, 0], grid[:, 0, :3]).flatten(1), h.sum((), keepdim=True).reshape(1, 1)], 1
+    )
+
+
+def _recur(x: torch.Tensor, both: nn.Module, gated: nn.Module) -> torch.Tensor:
+    return gated(both(x[None])[0])[0]
+
+
 def _pool(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     h = up(x)
     pools = [
@@ -151,6 +165,11 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     ),
     "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "triangular systems": lambda: (Call(_solve, up=nn.Linear(3, 9)), torch.rand(ROWS)),
+    "sampling": lambda: (Call(_sample, up=nn.Conv2d(2, 2, 1), where=nn.Linear(2, 2)), torch.rand(1, 2, 2, 3)),
+    "recurrence": lambda: (
+        Call(_recur, both=nn.LSTM(3, 2, bidirectional=True, batch_first=True), gated=nn.GRU(4, 2, batch_first=True)),
+        torch.rand(ROWS),
+    ),
     "waves": lambda: (Call(_waves, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "resizing": lambda: (Call(_resize, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
     "windows": lambda: (Call(_pool, up=nn.Conv2d(2, 2, 1)), torch.rand(IMAGE)),
