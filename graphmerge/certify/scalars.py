@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch._decomp import decomposition_table
 from torch.utils import _pytree
+from torch.utils._mode_utils import no_dispatch
 
 from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.nodes import Nodes
@@ -96,6 +97,8 @@ def _as_constant(tensor: Scalars) -> torch.Tensor:
 
 def _write(name: str, func: Any, args: Any, kwargs: Any) -> Any:
     """An op in place: the functional op, and its result copied into the ids of what it writes."""
+    if torch.Tag.inplace_view in func.tags and isinstance(args[0], Scalars):
+        return _turn(func, *args, **kwargs)
     packet = getattr(torch.ops.aten, name.removeprefix("aten.").removesuffix("_"), None)
     functional = getattr(packet, func._overloadname, None)
     if functional is None or not name.endswith("_"):
@@ -104,12 +107,19 @@ def _write(name: str, func: Any, args: Any, kwargs: Any) -> Any:
     if not isinstance(target, Scalars):
         raise CertifyError(f"{name} writes activations into a constant tensor, which cannot be unrolled")
     made = functional(*args, **kwargs)
-    if name.removesuffix("_") not in VIEWS:
-        target.ids.copy_(ids_of(target.nodes, made))
-    elif made.shape == target.shape:
+    if name.removesuffix("_") in VIEWS:
         target.ids = made.ids
     else:
-        raise CertifyError(f"{name} gives a tensor another shape in place, which cannot be unrolled")
+        target.ids.copy_(ids_of(target.nodes, made))
+    return target
+
+
+def _turn(func: Any, target: Scalars, *args: Any, **kwargs: Any) -> Scalars:
+    """Another shape in place: of the tensor, and of its ids."""
+    target.ids = target.ids.view(target.ids.shape)
+    func(target.ids, *args, **kwargs)
+    with no_dispatch():
+        func(target, *args, **kwargs)
     return target
 
 

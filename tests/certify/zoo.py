@@ -112,6 +112,14 @@ def _sample(x: torch.Tensor, up: nn.Module, where: nn.Module) -> torch.Tensor:
     )
 
 
+def _in_place(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    h = up(x)
+    part = h[:, :1]
+    part.squeeze_(1).mul_(2)  # another shape, of the same memory
+    h.t_()
+    return torch.cat([h.unsqueeze_(0).flatten(), part])
+
+
 def _recur(x: torch.Tensor, both: nn.Module, gated: nn.Module) -> torch.Tensor:
     return gated(both(x[None])[0])[0]
 
@@ -166,6 +174,7 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "triangular systems": lambda: (Call(_solve, up=nn.Linear(3, 9)), torch.rand(ROWS)),
     "sampling": lambda: (Call(_sample, up=nn.Conv2d(2, 2, 1), where=nn.Linear(2, 2)), torch.rand(1, 2, 2, 3)),
+    "in place": lambda: (Call(_in_place, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "recurrence": lambda: (
         Call(_recur, both=nn.LSTM(3, 2, bidirectional=True, batch_first=True), gated=nn.GRU(4, 2, batch_first=True)),
         torch.rand(ROWS),
