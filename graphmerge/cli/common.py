@@ -146,7 +146,7 @@ def graph_of(model: Loaded, strict: bool = False) -> ConstraintGraph:
 
 def symmetry_of(model: Loaded, spec: Path | None) -> Symmetry:
     """From the spec if one is given, else derived."""
-    return graph_of(model).symmetry() if spec is None else load_spec(spec, model.model)
+    return graph_of(model).symmetry() if spec is None else load_spec(spec, model.model, model.example_inputs)
 
 
 def data_for(model: Loaded, source: str | None, sampling: Sampling, why: str) -> list[Any]:

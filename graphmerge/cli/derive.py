@@ -1,4 +1,4 @@
-"""Commands about one model and its spec: trace, spec (derive, check, diff), verify, certify."""
+"""Commands about one model and its spec: trace, spec (derive, check, diff, schema), verify, certify."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from graphmerge.cli.common import (
 from graphmerge.compare import check as run_check
 from graphmerge.compare import compare
 from graphmerge.errors import InputError
+from graphmerge.files import write_beside
 from graphmerge.report import (
     certificate_data,
     certificate_report,
@@ -38,10 +39,12 @@ from graphmerge.report import (
     comparison_report,
     symmetry_data,
     symmetry_report,
+    to_json,
     verification_data,
     verification_report,
 )
 from graphmerge.resolve import load_spec
+from graphmerge.spec import spec_schema
 from graphmerge.verify import verify as run_verification
 
 spec_app = typer.Typer(no_args_is_help=True, help="Permutation specs: YAML files that name every group and axis.")
@@ -105,7 +108,9 @@ def check(
     Three lists: missing ties and wrong ties, each with the error that it causes, and freedom that the spec leaves out.
     """
     loaded = load_shape(model, trust_remote_code, config_only)
-    found = run_check(loaded.model, load_spec(spec, loaded.model), loaded.example_inputs, seed=seed)
+    found = run_check(
+        loaded.model, load_spec(spec, loaded.model, loaded.example_inputs), loaded.example_inputs, seed=seed
+    )
     show(comparison_report(found, (str(spec), "what is derived")), comparison_data(found), json)
     if not found.sound and all(tie.error is None for tie in (*found.missing_ties, *found.wrong_ties)):
         say("errors are measured on a model with weights", "note")
@@ -129,6 +134,21 @@ def diff(
     show(comparison_report(found, (str(a), str(b))), comparison_data(found), json)
     if not found.equal:
         raise typer.Exit(1)
+
+
+@spec_app.command("schema")
+def schema(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A file to write in place of printing.")] = None,
+    force: Force = False,
+) -> None:
+    """The JSON Schema of spec files, for editors that complete and check YAML."""
+    if out is None:
+        emit(spec_schema())
+        return
+    check_new(out, force)
+    with write_beside(out) as beside:
+        beside.write_text(to_json(spec_schema()), encoding="utf-8")
+    say(f"wrote {out}")
 
 
 def verify(
@@ -179,7 +199,7 @@ def certify(
         if spec is None
         else load_model(model, trust_remote_code=trust_remote_code)
     )
-    symmetry = None if spec is None else load_spec(spec, loaded.model)
+    symmetry = None if spec is None else load_spec(spec, loaded.model, loaded.example_inputs)
     found = run_certification(loaded.model, loaded.example_inputs, symmetry, seed=seed)
     show(certificate_report(found), certificate_data(found), json)
     if found.complete is not True:

@@ -93,7 +93,9 @@ class ConstraintGraph:
 
         def placed(found: re.Match[str]) -> str:
             name = original(found[1]).rpartition(":")[2]
-            return f"constant {name}" + (f" ({places[name]})" if places.get(name) else "")
+            if not places.get(name):
+                return f"constant {name}"
+            return f"constant {re.sub(r'_[0-9]+$', '', name)} ({places[name]})"  # alike in all layers
 
         pinned = {n: str(leaf.pinned) for n, leaf in self.solution.leaves.items() if leaf.pinned is not None}
         return {leaf: re.sub(r"constant (\S+)", placed, reason) for leaf, reason in pinned.items()}

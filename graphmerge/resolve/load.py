@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from graphmerge.errors import SpecError
 from graphmerge.graph.storage import canonical_names
+from graphmerge.resolve.override import overridden
 from graphmerge.spec import (
     PACKAGED,
     Target,
@@ -20,22 +22,31 @@ from graphmerge.spec import (
     parse_spec,
     read_text,
 )
+from graphmerge.spec.overrides import is_override, parse_overrides
 from graphmerge.symmetry import Symmetry, members_of
 
 
-def load_spec(path: str | Path, model: torch.nn.Module | None = None) -> Symmetry:
+def load_spec(
+    path: str | Path, model: torch.nn.Module | None = None, example_inputs: Any = None, *, seed: int = 0
+) -> Symmetry:
     """Read a permutation spec, for a model if one is given.
 
     Args:
         path: a file, or the name of a family whose spec is packaged (``bert``, ``llama`` ..., or ``packaged`` for that
             of the model's own type).
         model: what sizes that the spec takes from a config refer to, and which optional tensors there are. The spec is
-            checked against its tensors, and needs to name only one of several names of a tied tensor. It is not run.
+            checked against its tensors, and needs to name only one of several names of a tied tensor. Only a spec
+            with ``derive: true``, which changes what is derived, has it traced, with ``example_inputs``, and run.
 
     Raises:
-        SpecError: no such file or family, or it says something wrong: file, line, column and what to do.
+        SpecError: no such file or family, or it says something wrong: file, line, column and what to do; or a change
+            of what is derived changes the outputs.
     """
     text, name = _text(path, model)
+    if is_override(text, name):
+        if model is None:
+            raise SpecError(f"{name}: this spec changes what is derived from a model; give the model too")
+        return overridden(model, parse_overrides(text, name), example_inputs, seed)
     if model is None:
         return parse_spec(text, name)
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}

@@ -3,6 +3,7 @@
 from graphmerge.spec.check import check_spec
 from graphmerge.spec.packaged import PACKAGED, packaged_names, packaged_text
 from graphmerge.spec.read import load_spec, models_of, parse_spec, read_text
+from graphmerge.spec.schema import spec_schema
 from graphmerge.spec.target import Target
 from graphmerge.spec.write import save_spec, spec_text
 
@@ -17,5 +18,6 @@ __all__ = [
     "parse_spec",
     "read_text",
     "save_spec",
+    "spec_schema",
     "spec_text",
 ]

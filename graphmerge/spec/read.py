@@ -81,7 +81,20 @@ def parse_spec(text: str, name: str = "<text>", target: Target | None = None) ->
         optional=frozenset(optional if target.shapes is None else ()),
         places={n: source.place(d.key) for n, d in entries.declared.items()}
         | {key: source.place(tensor.key) for key, tensor in entries.tensors.items()},
+        comments=source.comments(_anchors(source, entries)),
     )
+
+
+def _anchors(source: Source, entries: Entries) -> dict[int, str]:
+    """What stands in which line: sections, and the first group or tensor that an entry stands for."""
+    found = {key.start_mark.line: key.value for key, _ in source.entries(source.root, "a spec")}
+    for section, keys in (
+        ("groups", {name: declared.key for name, declared in entries.declared.items()}),
+        ("tensors", {name: tensor.key for name, tensor in entries.tensors.items()}),
+    ):
+        for name, key in keys.items():
+            found.setdefault(key.start_mark.line, f"{section} {name}")
+    return found
 
 
 def models_of(text: str, name: str = "<text>") -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from graphmerge.errors import SpecError
+from graphmerge.spec.comments import Comment, comments_of
 from graphmerge.spec.notation import LETTER, NotationError, fill_text
 from graphmerge.spec.quantities import Quantities, QuantityError
 from graphmerge.spec.wording import nearest, quoted
@@ -23,7 +24,7 @@ from graphmerge.spec.wording import nearest, quoted
 # YAML reads a brace inside {...} as a mapping of its own. Letters like {l} are masked, one character for one, before
 # parsing, so that `{size: 64, over: layers.{l}.heads}` needs no quotes and columns stay right.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-LONGEST: Final = 2_000_000  # characters of a file
+LONGEST: Final = 1_000_000  # characters of a file
 DEEPEST: Final = 8  # levels of mappings and lists; the notation needs 4
 MOST_SHOWN: Final = 20  # errors of one file
 
@@ -74,6 +75,7 @@ class Source:
         if root is None:
             raise SpecError(f"{name}:1:1: the file is empty; a spec starts with 'graphmerge: 1'")
         self.root: yaml.Node = root
+        self._masked = masked
 
     # -- errors --------------------------------------------------------------------------------------------------------
 
@@ -123,6 +125,14 @@ class Source:
         error = SpecError("\n".join(lines))
         error.position = places[0]
         raise error
+
+    def comments(self, anchors: Mapping[int, str]) -> dict[str, Comment]:
+        """The comments of the file by the entry that they belong to; ``anchors`` are the entries by their lines."""
+        found = comments_of(self._masked, anchors)
+        return {
+            name: Comment(tuple(map(_unmasked, comment.above)), _unmasked(comment.beside))
+            for name, comment in found.items()
+        }
 
     # -- values --------------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import yaml
 from graphmerge.errors import SpecError
 from graphmerge.files import write_beside
 from graphmerge.spec.axes_text import Row, TensorWriter
+from graphmerge.spec.comments import END, Comment, with_comments
 from graphmerge.spec.express import NotExpressibleError, express
-from graphmerge.spec.notation import LETTER, Factor, Gap, Name, NotationError, Segment
+from graphmerge.spec.notation import LETTER, Factor, Gap, Name, NotationError, Segment, fill_text
 from graphmerge.spec.pins import axes_in, whole_axes
 from graphmerge.spec.read import VERSION, parse_spec
 from graphmerge.spec.repeat import Letters, fold
@@ -43,24 +44,48 @@ def spec_text(symmetry: Symmetry) -> str:
     groups, tensors = [json.dumps(entry) for entry in _groups(symmetry)], _tensors(symmetry)
     pins = [json.dumps(entry) for entry in _pins(symmetry, symmetry.pinned)]
     letters = Letters(taken={letter for text in (*groups, *tensors, *pins) for letter in LETTER.findall(text)})
-    body = ["groups:" if groups else "groups: {}"]
-    body += [_group_line(json.loads(entry)) for entry in fold(groups, letters)]
-    body += ["tensors:" if tensors else "tensors: {}"]
-    body += [line for entry in fold(tensors, letters) for line in _tensor_lines(*json.loads(entry))]
+    said_of = _Comments(symmetry.comments, letters)
+    body = [*said_of.section("groups:" if groups else "groups: {}")]
+    for entry in map(json.loads, fold(groups, letters)):
+        body += said_of.entry("groups", entry[0], [_group_line(entry)])
+    body += said_of.section("tensors:" if tensors else "tensors: {}")
+    for key, axes in map(json.loads, fold(tensors, letters)):
+        body += said_of.entry("tensors", key, _tensor_lines(key, axes))
     named = any(pin.name is not None for pin in symmetry.pinned)
     said = _read(symmetry, _head(symmetry, letters) + body).pinned if named else ()
     if said != symmetry.pinned:
         pins = [json.dumps(entry) for entry in _pins(symmetry, said)]
-        body += ["pinned:"]
+        body += said_of.section("pinned:")
         body += [line for entry in fold(pins, letters) for line in _pin_lines(json.loads(entry), letters)]
     if symmetry.notes:
-        body += ["notes:", *(f"  - {_scalar(note)}" for note in symmetry.notes)]
-    lines = _head(symmetry, letters) + body
+        body += [*said_of.section("notes:"), *(f"  - {_scalar(note)}" for note in symmetry.notes)]
+    lines = [line for head in _head(symmetry, letters) for line in said_of.section(head)] + body
+    lines += said_of.end()
     read = _read(symmetry, lines)
     for field in fields(Symmetry):
         if field.compare and getattr(read, field.name) != getattr(symmetry, field.name):
             raise SpecError(f"the notation cannot say this symmetry: its {field.name} would come back different")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Comments:
+    """The comments of the file that a symmetry was read from, beside the same entries."""
+
+    comments: Mapping[str, Comment]
+    letters: Letters
+
+    def section(self, line: str) -> list[str]:
+        return list(with_comments([line], self.comments.get(line.partition(":")[0])))
+
+    def entry(self, section: str, template: str, lines: Sequence[str]) -> list[str]:
+        """The lines of a template; its comment is that of the first entry that it stands for."""
+        first = {letter: numbers.start for letter, numbers in self.letters.ranges().items()}
+        name = fill_text(template, first).removesuffix("?" if section == "tensors" else "")
+        return list(with_comments(lines, self.comments.get(f"{section} {name}")))
+
+    def end(self) -> tuple[str, ...]:
+        return self.comments[END].above if END in self.comments else ()
 
 
 def _head(symmetry: Symmetry, letters: Letters) -> list[str]:

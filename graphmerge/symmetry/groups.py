@@ -62,7 +62,7 @@ class Symmetry:
     does not move. Shared tensors appear under each of their keys. ``shapes`` are those of the tensors in ``layout``,
     `UNKNOWN` where a spec leaves a whole axis open. ``rotary`` are the pinned axes on which complex numbers may act: no
     permutations, and not in a spec. ``optional`` are tensors that weights may lack (`fit` leaves those out). ``places``
-    says where a spec file names a tensor or a group.
+    says where a spec file names a tensor or a group, ``comments`` what its comments say there.
     """
 
     groups: tuple[Group, ...]
@@ -75,6 +75,7 @@ class Symmetry:
     rotary: tuple[Rotary, ...] = field(default=(), compare=False)
     trace: Any = field(default=None, compare=False, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    comments: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", MappingProxyType(dict(self.layout)))

@@ -267,3 +267,27 @@ def test_specs_are_checked_and_compared(pair, tmp_path, capsys):
         "transformer.h.{0..1}.mlp.c_fc.bias[0]"
     )
     assert run(capsys, "spec", "diff", spec, spec)[0] == 0
+    assert run(capsys, "spec", "diff", "packaged", spec, "--model", pair / "a")[0] == 0
+
+
+def test_packaged_and_short_specs_are_taken_by_name_and_file(pair, tmp_path, capsys):
+    code, out, _ = run(capsys, "verify", pair / "a", "--spec", "packaged", "--json")
+    assert code == 0
+    assert len(json.loads(out)["errors"]) == 9
+    short = tmp_path / "short.yaml"
+    short.write_text("graphmerge: 1\nderive: true\npin: ['layers.*.heads']\n")
+    code, out, _ = run(capsys, "spec", "check", short, pair / "a", "--json")
+    assert code == 0
+    assert [entry["group"] for entry in json.loads(out)["missing_freedom"]] == ["layers.0.heads", "layers.1.heads"]
+    short.write_text("graphmerge: 1\nderive: true\nrelease: {words: 'transformer.wte.weight[0]'}\n")
+    code, _, err = run(capsys, "verify", pair / "a", "--spec", short)
+    assert code == 1
+    assert "releasing 'words' changes the outputs by" in err
+
+
+def test_the_schema_is_printed_and_written(tmp_path, capsys):
+    code, out, _ = run(capsys, "spec", "schema")
+    assert code == 0
+    assert json.loads(out)["title"] == "graphmerge spec"
+    assert run(capsys, "spec", "schema", "-o", tmp_path / "schema.json")[0] == 0
+    assert json.loads((tmp_path / "schema.json").read_text()) == json.loads(out)

@@ -205,6 +205,14 @@ def test_every_family_equals_itself_read_back(name):
     assert found.names == {group.name: group.name for group in symmetry.groups if group.size > 1}
 
 
+@pytest.mark.parametrize(("name", "lines"), [("BERT", 49), ("Llama", 34), ("GPT-NeoX", 38)])
+def test_derived_specs_fold_their_layers(name, lines):
+    """Pins too, whose reasons are the same in all layers."""
+    text = spec_text(traced(name).symmetry())
+    assert len(text.splitlines()) == lines
+    assert spec_text(parse_spec(text)) == text
+
+
 @pytest.mark.parametrize("name", ["BERT", "Llama", "Mixtral", "Mamba"])
 def test_every_axis_left_out_is_found(name):
     """For each axis of each group: without it the symmetry is unsound, and the axis is what is missing."""

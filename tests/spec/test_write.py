@@ -1,5 +1,6 @@
 """Saving specs: the text that people will read, and symmetries that are hard to say."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -207,3 +208,49 @@ def test_what_the_notation_cannot_say_is_an_error():
     both = Pin((Axis("t", 0, Part(Run(0, (2, 3), (3, 1)), (0, 1))),), "two factors in one part")
     with pytest.raises(SpecError, match="cannot say the pin t\[0\]"):
         spec_text(replace(good, pinned=(both,)))
+
+
+COMMENTED = """\
+# who wrote it
+# and why
+graphmerge: 1  # the version
+model: Tiny
+repeat: {l: 0..1}
+# what moves
+groups:
+  residual: 6  # the stream
+  # in every layer
+  layers.{l}.ffn: 5
+tensors:
+  embed.weight: _ residual  # rows are "words": they stay # really
+  h.{l}.up.weight: layers.{l}.ffn residual
+  # the last one: {l} is not used
+  head.weight: _ residual
+# the end
+"""
+
+
+def test_comments_are_kept():
+    symmetry = parse_spec(COMMENTED)
+    assert spec_text(symmetry) == COMMENTED
+    assert spec_text(parse_spec(spec_text(symmetry))) == COMMENTED
+    plain = parse_spec(re.sub(r" *# .*", "", COMMENTED))
+    assert plain.comments == {}
+    assert plain == symmetry
+
+
+def test_comments_move_with_their_entries():
+    """In another order, and with entries that a list of words stood for, which are written one by one."""
+    text = COMMENTED.replace("  h.{l}.up.weight: l", "  h.{l}.{n}: l").replace("0..1}", "0..1, n: [up.weight]}")
+    text = text.replace("  # in every layer\n  layers.{l}.ffn: 5\n", "  layers.{l}.ffn: 5 # in every layer\n")
+    text = text.replace("  h.{l}.{n}", "  # first\n  h.{l}.{n}")
+    written = spec_text(parse_spec(text))
+    assert "  layers.{l}.ffn: 5  # in every layer\n" in written
+    assert "  # first\n  h.{l}.up.weight: layers.{l}.ffn residual\n" in written
+
+
+def test_a_hash_inside_a_text_is_no_comment():
+    text = 'graphmerge: 1\nmodel: "a # b"\ngroups:\n  d#1: 4\ntensors:\n  w: d#1\nnotes:\n  - it is #1\n'
+    symmetry = parse_spec(text.replace("- it is #1", '- "it is #1"'))
+    assert symmetry.comments == {}
+    assert symmetry.notes == ("it is #1",)
