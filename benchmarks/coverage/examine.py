@@ -21,7 +21,8 @@ class Row:
     """What became of a case.
 
     ``status`` is proven (sound, and the derived log-order is the counted one), sound (verified, but freedom was missed
-    or could not be counted), unsound, refused (with a message), crashed, or not constructible.
+    or could not be counted), unsound, refused (with a message), crashed, or not constructible. ``attends`` says whether
+    the model mixes by a softmax, which tells a Transformer from a convolutional network; None where it is not traced.
     """
 
     model_type: str
@@ -31,6 +32,7 @@ class Row:
     why: str = ""
     groups: int = 0
     nodes: int = 0
+    attends: bool | None = None
     log_order: float = 0.0
     counted: float | None = None
     error: float | None = None
@@ -70,6 +72,7 @@ def _derive(row: Row, clock: _Clock, model: torch.nn.Module, inputs: dict[str, A
     clock.lap("derive")
     row.groups, row.log_order = len(symmetry.groups), symmetry.log_order()
     row.nodes = len(graph.programs[0].nodes)
+    row.attends = any("softmax" in node.op or "attention" in node.op for node in graph.programs[0].nodes)
     row.unknown = tuple(sorted({f"{u.op}: {u.why}" for u in graph.unknown}))
     row.probed = tuple(sorted({p.op for p in graph.probed}))
     found = gm.certify(model, inputs, symmetry, slices=False)

@@ -88,7 +88,20 @@ def _totals(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
         built = len(mine) - counts["not constructible"]
         share = f"{100 * counts['proven'] / built:.1f} %" if built else "–"
         lines.append(f"| {name} | {len(mine)} | " + " | ".join(str(counts[s]) for s in STATUSES) + f" | {share} |")
-    return [*lines, ""]
+    return [*lines, "", *_transformers(rows, fields), ""]
+
+
+def _transformers(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
+    """The share that is proven of the text and vision models that have attention, as far as that was looked at."""
+    wanted = [r for r in rows if fields[r["model_type"]] in ("text", "vision", "text and vision")]
+    attending = [r for r in wanted if r.get("attends")]
+    if not attending:
+        return []
+    counts = Counter(r["status"] for r in attending)
+    return [
+        f"Of the {len(attending)} cases of text and vision that were traced and have attention (a softmax), "
+        f"{counts['proven']} are proven: {100 * counts['proven'] / len(attending):.1f} %."
+    ]
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

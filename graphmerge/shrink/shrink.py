@@ -69,14 +69,22 @@ def _attempts(config: Any) -> Iterator[tuple[Any, Plan, frozenset[str]]]:
 def _whole(config: Any) -> Iterator[Plan]:
     """Plans of which nothing is left out: pictures first grow, then widths."""
     plans = {side: plan(config, side) for side in SIDES}
-    roles = {change.role for change in plans[SIDES[0]].changes}
-    first = int(bool(roles & {"window", "vocabulary"}))  # a few windows, a few tokens for each picture in a text
+    first = int(_needs_more(plans[SIDES[0]]))
     sides = [s for k, s in enumerate(SIDES) if k == first or (k > first and plans[s] != plans[SIDES[k - 1]])]
     yield from (plans[side] for side in sides)
     yield from (plan(config, side, least) for side, least in WIDER)
     yield from (
         plan(config, side, least, ratios=True) for side, least in [*((side, 1) for side in sides), (SIDES[1], 32)]
     )
+
+
+def _needs_more(small: Plan) -> bool:
+    """More than the least picture: it has a few windows, or stands for a few tokens of another part's text."""
+    roles: dict[Any, set[str]] = {}
+    for change in small.changes:
+        roles.setdefault(change.path, set()).add(change.role)
+    reads = any("vocabulary" in found and "image" not in found for found in roles.values())
+    return any("window" in found for found in roles.values()) or (reads and any("image" in r for r in roles.values()))
 
 
 def _partial(config: Any) -> Iterator[tuple[Plan, frozenset[str]]]:
