@@ -84,6 +84,22 @@ def test_bombs_end_in_an_error_at_once(name):
     assert outcome(BOMBS[name])
 
 
+def test_no_file_is_touched(monkeypatch):
+    """Whatever a spec says: reading its text opens nothing."""
+
+    def opened(*arguments, **_):
+        raise AssertionError(f"opened {arguments}")
+
+    small = [text for text in BOMBS.values() if len(text) < 10_000] + [entry.text for entry in MALFORMED]
+    small += ["graphmerge: !!python/name:os.system", "graphmerge: !include /etc/passwd", "!!binary aGk=: 1"]
+    for place in ("builtins.open", "io.open", "os.open", "os.system"):
+        monkeypatch.setattr(place, opened)
+    said = [outcome(text) for text in small]
+    monkeypatch.undo()
+    assert len(said) > 90
+    assert all(said)
+
+
 WORDS = st.sampled_from(
     [
         "graphmerge", "1", "groups", "tensors", "repeat", "pinned", "sizes", "model", "notes", "size", "over", "kind",
