@@ -29,7 +29,7 @@ from graphmerge.certify.experts import dense
 from graphmerge.certify.nodes import LIMIT, Nodes
 from graphmerge.certify.scalars import Scalars, tensor_of
 
-FRESH: Final = (*movement.FACTORIES, "empty", "full", "ones", "zeros")
+FRESH: Final = (*movement.FACTORIES, "clone", "empty", "full", "index_select", "ones", "repeat", "zeros")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ def _fill(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     return torch.cat([out, chosen], -1).masked_fill(torch.tensor([False, True] + [False] * 5), -1.0)
 
 
+def _onto_constants(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    """Activations written into rows of a table, a copy of it, and it many times over."""
+    table = torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+    rows, copy, often = table.index_select(0, torch.tensor([1, 0])), table.clone(), table[:1].repeat(2, 1)
+    rows += up(x)
+    copy[1] = up(x)[0]
+    often.mul_(up(x))
+    return torch.cat([rows, copy, often], -1)
+
+
 def _statistics(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     h = up(x)
     norms = functional.normalize(h, dim=-1) + functional.rms_norm(h, (4,))
@@ -191,6 +201,7 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
     ),
     "complex rotation": lambda: (Call(_rotate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "writing in place": lambda: (Call(_fill, up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "writing onto constants": lambda: (Call(_onto_constants, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "statistics": lambda: (Call(_statistics, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "fused attention": lambda: (Call(_attend, up=nn.Linear(3, 12)), torch.rand(1, 2, 3)),
     "einsum": lambda: (
