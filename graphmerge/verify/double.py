@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.fx.node import map_aggregate
 from torch.utils import _pytree
 
 from graphmerge.errors import TraceError
@@ -27,11 +28,18 @@ def promote(value: Any) -> Any:
 
 class _Double(torch.fx.Interpreter):
     def run_node(self, n: torch.fx.Node) -> Any:
-        result = _pytree.tree_map(promote, super().run_node(n))
+        if n.op != "call_function":
+            return _pytree.tree_map(promote, super().run_node(n))
+        args: Any = map_aggregate(n.args, self._given)  # what the interpreter itself does for a node takes far longer
+        kwargs: Any = map_aggregate(n.kwargs, self._given)
+        target: Any = n.target
+        result = target(*args, **kwargs)
+        result = promote(result) if isinstance(result, torch.Tensor) else _pytree.tree_map(promote, result)
         return result.clone() if _casts(n) else result
 
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return target(*_pytree.tree_map(promote, args), **_pytree.tree_map(promote, kwargs))
+    def _given(self, value: Any) -> Any:
+        """An argument: what a node came to, or a constant."""
+        return self.env[value] if isinstance(value, torch.fx.Node) else promote(value)
 
 
 def _casts(node: torch.fx.Node) -> bool:

@@ -8,6 +8,7 @@ from torch import nn
 
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.sizes import trace_once
+from graphmerge.verify import double
 from graphmerge.verify.double import Recorded, change, promote, run_double
 
 
@@ -91,14 +92,14 @@ def test_a_recorded_run_computes_nothing_else(monkeypatch: pytest.MonkeyPatch) -
     weights = {name: p.detach().double() for name, p in model.named_parameters()}
     recorded = Recorded(program, weights, {"0": x})
     ran: list[str] = []
-    run_node = torch.fx.Interpreter.run_node
+    run_node = double._Double.run_node
 
-    def counted(self: torch.fx.Interpreter, n: torch.fx.Node) -> object:
+    def counted(self: double._Double, n: torch.fx.Node) -> object:
         if n.op == "call_function":
             ran.append(n.name)
         return run_node(self, n)
 
-    monkeypatch.setattr(torch.fx.Interpreter, "run_node", counted)
+    monkeypatch.setattr(double._Double, "run_node", counted)
     recorded.outputs_with({"b.bias": torch.zeros(3, dtype=torch.float64)})
     assert len(ran) == 1
     recorded.outputs_with({"a.bias": torch.zeros(5, dtype=torch.float64)})
