@@ -92,10 +92,10 @@ def _totals(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
 
 
 def _transformers(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
-    """The share that is proven of the text and vision models that have attention, as far as that was looked at."""
+    """The share that is proven of the text and vision models that have attention, where every row says whether."""
     wanted = [r for r in rows if fields[r["model_type"]] in ("text", "vision", "text and vision")]
     attending = [r for r in wanted if r.get("attends")]
-    if not attending:
+    if not attending or any(r["status"] in ("proven", "sound") and r.get("attends") is None for r in wanted):
         return []
     counts = Counter(r["status"] for r in attending)
     return [
