@@ -27,6 +27,7 @@ _INDEXER = {
     "indexer_compress_ratio": 2,
 }  # fmt: skip
 _RESNET = {"backbone_config": {"model_type": "resnet", "out_features": ["stage1", "stage2", "stage3", "stage4"]}}
+_OCR_ENCODER = {"encoder_config": {"hidden_size": 896, "num_attention_heads": 14}}
 _VISUAL = {f"<|visual token {k:06}|>": 8 + k for k in range(16)} | {"<image>": 7, "<|extra_200|>": 6}
 _RATIOS = {"long": 7, "mid": 5, "short": 3}
 _BLOCK = {
@@ -86,13 +87,16 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "convnextv2": {"hidden_sizes": [96, 192, 384, 768]},
     "focalnet": {"hidden_sizes": [192, 384, 768, 768]},
     "data2vec-vision": {"out_indices": [3, 5, 7, 11]},
-    "deepseek_ocr2": {"text_config": _MOE},
+    "deepseek_ocr2": {"text_config": _MOE, "vision_config": _OCR_ENCODER},
     "deepseek_ocr2_text": _MOE,
-    "deepseek_ocr2_vision": {"encoder_config": {"hidden_size": 896, "num_attention_heads": 14}},
+    "deepseek_ocr2_vision": _OCR_ENCODER,
     "pp_doclayout_v2": {"class_thresholds": [0.5] * 3, "class_order": [0, 1, 2]},
     "granite4_vision": {"deepstack_layer_map": [[-1, 0]], "downsample_rate": "1/2"},
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "clip_qkv": 8}},
-    "diffusion_gemma": {"text_config": _EXPERTS},
+    "diffusion_gemma": {"text_config": _EXPERTS, "vision_config": {}},
+    "embedding_gemma2": {"vision_config": {}},
+    "gemma4": {"vision_config": {}},
+    "gemma4_unified": {"vision_config": {}},
     "diffusion_gemma_text": _EXPERTS,
     "efficientnet": _NARROW,
     "dots1": {"n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6, "first_k_dense_replace": 1},
@@ -147,6 +151,9 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
         "acoustic_model_config.upsampling_ratios": [5, 2, 2],
         "acoustic_model_config.hop_length": 20,
     },
+    "gemma3": {"mm_tokens_per_image": 4},
+    "shieldgemma2": {"mm_tokens_per_image": 4},
+    "voxtral": {"audio_config.intermediate_size": 32},  # it puts four steps of eight units into one
     "neucodec": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
     "xcodec2": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
     "xlstm": {"hidden_size": 128, "embedding_dim": 128},  # its widths are multiples of 64, half of them included

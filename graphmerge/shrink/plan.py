@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -66,8 +67,18 @@ def plan(config: Any, side: int = 16, least: int = 1, ratios: bool = False) -> P
             if new is not None and new != value:
                 changes.append(Change(path, name, role_of(name), new))
         changes += [Change(path, name, "rotary", value) for name, value in sizes.rotary(part)]
+        changes += [Change(path, name, "image", value) for name, value in _tilings(part, side)]
         changes += [Change(path, name, "ratio", value) for name, value in _ratios(part)]
     return Plan((*changes, *_token_changes(config)))
+
+
+def _tilings(config: Any, side: int) -> Iterator[tuple[str, Any]]:
+    """Heights and widths of pictures that are cut into tiles: as many tiles as before, with smaller sides."""
+    for name, value in vars(config).items():
+        pairs = isinstance(value, (list, tuple)) and value and all(isinstance(v, (list, tuple)) for v in value)
+        if pairs and name.endswith("pinpoints"):
+            tile = math.gcd(*(n for pair in value for n in pair))
+            yield name, [[n // tile * min(side, tile) for n in pair] for pair in value]
 
 
 def _multiples(config: Any, lists: Lists, wide: int) -> dict[int, int]:

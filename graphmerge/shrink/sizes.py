@@ -45,7 +45,8 @@ class Sizes:
     ``shared`` maps old widths to new ones, over all configs inside one; ``unit`` is what all widths in lists are
     multiples of; ``products`` maps what a number of heads times their size is to what it becomes; ``plain`` and
     ``listed`` are the widths that are written alone and in lists; ``fixed`` is what widths become that are settled in
-    advance; ``patch`` is how many numbers a patch of a picture has, and how many it gets.
+    advance; ``patch`` is how many numbers a patch of a picture has, and how many it gets; ``cell`` is how many pixels
+    a side patches that are merged into one have, and how many they get.
     """
 
     heads: dict[str, int]
@@ -59,6 +60,7 @@ class Sizes:
     fixed: dict[int, int]
     side: int
     patch: tuple[int, int]
+    cell: tuple[int, int]
 
     @classmethod
     def of(
@@ -78,9 +80,8 @@ class Sizes:
                 sizes[name] = min(plain[name], HEAD)
             if many and total:
                 products[total] = sizes[name] * heads[many]
-        patch = _patch(plain)
-        listed = Lists.of([numbers]).listed
-        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, listed, lists.fixed, side, patch)
+        listed, fixed, patch, cell = Lists.of([numbers]).listed, lists.fixed, _patch(plain), _cell(plain)
+        return cls(heads, sizes, wide, lists.unit, shared, products, lists.plain, listed, fixed, side, patch, cell)
 
     def small(self, name: str, value: Any) -> int | list[int] | None:
         """The small value; None where it stays."""
@@ -103,6 +104,8 @@ class Sizes:
             return self.fixed[value]
         if role == "width":
             return self.shared.setdefault(value, self.products.get(value, self.wide)) if value > self.wide else None
+        if role == "window" and self.cell[0] and value % self.cell[0] == 0:  # in pixels, not in patches
+            return self.cell[1]
         if role in SMALL and value > 0:
             return min(value, SMALL[role])
         return None
@@ -152,6 +155,12 @@ def _patch(numbers: dict[str, int]) -> tuple[int, int]:
     """How many numbers a patch of a picture has before and after; none where a config does not say it."""
     size, channels = numbers.get("patch_size", 0), numbers.get("num_channels", 0)
     return size * size * channels, min(size, SMALL["patch"]) ** 2 * channels
+
+
+def _cell(numbers: dict[str, int]) -> tuple[int, int]:
+    """Pixels a side of patches that are merged into one, before and after; none where a config merges none."""
+    size, merged = numbers.get("patch_size", 0), numbers.get("spatial_merge_size", 0)
+    return size * merged, min(size, SMALL["patch"]) * merged
 
 
 def _sections(total: int) -> list[int]:

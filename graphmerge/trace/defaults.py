@@ -85,6 +85,8 @@ def _with_text(asked: Asked) -> Iterator[Form]:
         for more in forms:
             form |= more
         yield from (form | texts for texts in _texts(asked, stands))
+    if chosen and open_forms:  # without those that nothing is known to go with
+        yield from (chosen | texts for texts in _texts(asked, stands))
     if "input_ids" in asked.main and (chosen or open_forms):  # a text alone, where nothing is known to go with it
         yield from _texts(asked, {})
 
@@ -110,10 +112,15 @@ def _measured(features: Callable[..., Any], forms: list[Form], ids: torch.Tensor
 
 def _rows(found: Any) -> int:
     """Rows of the features of one picture or sound: a tensor's, or those of several tensors."""
-    found = getattr(found, "pooler_output", found)
+    found = found if isinstance(found, (torch.Tensor, list, tuple)) else _main(found)
     if isinstance(found, torch.Tensor):
         return found.numel() // found.shape[-1]
     return sum(_rows(f) for f in found) if isinstance(found, (list, tuple)) else 0
+
+
+def _main(found: Any) -> Any:
+    """What stands for tokens in the named results of a tower: what was made for a text, else its last layer."""
+    return next((v for n in ("pooler_output", "last_hidden_state") if (v := getattr(found, n, None)) is not None), None)
 
 
 def _token(asked: Asked, kind: str) -> int | None:

@@ -41,7 +41,8 @@ def image_forms(asked: Asked) -> list[Form]:
     tiles: Form = {name: rand(1, 2, channels, height, width)}
     forms = [picture, several, tiles, *_flat_forms(asked, name, channels)]
     if sizes := asked.wants("image_sizes", "target_sizes"):
-        forms += [form | {sizes: torch.tensor([[height, width]])} for form in (picture, several, tiles)]
+        whole: Form = {name: rand(1, 3, channels, height, width)}  # a picture, and the two tiles that it is cut into
+        forms += [form | {sizes: torch.tensor([[height, width]])} for form in (picture, several, tiles, whole)]
     frames = asked.number("image", "num_frames")
     if type(frames) is int and not asked.wants("input_ids"):
         forms.insert(0, {name: rand(1, frames, channels, height, width)})
@@ -73,7 +74,8 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
     forms: list[Form] = []
     if grid := asked.wants("image_grid_thw", "grid_thw"):
         where = torch.tensor([[1, rows, columns]])
-        forms.append({name: flat, grid: where})
+        merged = asked.wants("image_merge_sizes", "merge_sizes")
+        forms.append({name: flat, grid: where} | ({merged: torch.tensor([merge])} if merged else {}))
         if steps == 1:
             square = flat.reshape(-1, channels, patch, patch)
             forms += [{name: square, grid: where}, {name: square[None], grid: where}]
@@ -83,7 +85,13 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
         forms.append({name: flat[None], grid: places})
     if grid := asked.wants("spatial_shapes"):
         mask = asked.wants("pixel_attention_mask") or "pixel_attention_mask"
-        forms.append({name: flat[None], grid: torch.tensor([[rows, columns]]), mask: torch.ones(1, rows * columns)})
+        forms.append(
+            {
+                name: flat[None],
+                grid: torch.tensor([[rows, columns]]),
+                mask: torch.ones(1, rows * columns, dtype=torch.long),
+            }
+        )
     return forms
 
 
@@ -125,8 +133,9 @@ def _spectrograms(asked: Asked, name: str) -> list[Form]:
         "audio", "num_mel_bins", "input_feat_per_channel", "feature_size", "input_feat_size", "n_mels", "mel_bins",
         "feature_projection_input_dim", "input_size", "input_dim", "spec_size", default=80,
     )  # fmt: skip
-    bound = asked.number("audio", "max_source_positions", "max_length")
+    bound, window = asked.number("audio", "max_source_positions", "max_length"), asked.number("audio", "n_window")
     frames = 2 * bound if type(bound) is int and bound < SIDE * SIDE else FRAMES
+    frames = 2 * window if type(window) is int else frames
     upright, flat = {name: rand(1, bins, frames)}, {name: rand(1, frames, bins)}
     masks = sorted(n for n in asked.accepted if "mask" in n and "feature" in n)
     if name in asked.main and "attention_mask" in asked.accepted:

@@ -81,6 +81,19 @@ def test_a_patch_written_out_has_its_numbers() -> None:
     assert small.patch_dim == small.num_channels * small.patch_size**2 == 48
 
 
+def test_windows_in_pixels_hold_whole_patches() -> None:
+    config = hf.Qwen2_5_VLConfig().vision_config  # windows of 112 pixels, of 2 by 2 patches of 14 pixels
+    small = shrink(config)
+    assert small.window_size == small.spatial_merge_size * small.patch_size == 8
+
+
+def test_tiles_of_a_picture_stay_as_many() -> None:
+    config = hf.LlavaNextConfig(image_grid_pinpoints=[[336, 672], [672, 672]])
+    small = shrink(config)
+    assert small.vision_config.image_size == 16
+    assert small.image_grid_pinpoints == [[16, 32], [32, 32]]
+
+
 def test_equal_widths_stay_equal_across_parts() -> None:
     config = hf.CLIPConfig(text_config={"projection_dim": 512}, vision_config={"hidden_size": 768}, projection_dim=512)
     small = shrink(config)

@@ -187,3 +187,35 @@ def test_a_waveform_gives_a_few_steps() -> None:
                                num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2)  # fmt: skip
     model = hf.Wav2Vec2Model(config).eval()
     assert model(**default_inputs(model).kwargs).last_hidden_state.shape == (1, 3, 8)
+
+
+def test_a_picture_goes_with_a_text_where_nothing_is_known_to_go_with_a_sound() -> None:
+    class Sees(nn.Module):
+        main_input_name = "input_ids"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.config = hf.LlavaConfig(
+                text_config={"model_type": "llama", "vocab_size": 24}, image_token_id=5, vision_config={"image_size": 8}
+            )
+            self.embed = nn.Embedding(24, 3)
+
+        def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return pixel_values.flatten(2).transpose(1, 2)[:, :4]
+
+        def get_audio_features(self, input_features: torch.Tensor) -> torch.Tensor:
+            raise ValueError("this model has no part for sound")
+
+        def forward(
+            self,
+            input_ids: torch.Tensor,
+            pixel_values: torch.Tensor | None = None,
+            input_features: torch.Tensor | None = None,
+        ) -> torch.Tensor:
+            if input_features is not None:
+                raise ValueError("this model has no part for sound")
+            assert pixel_values is not None
+            assert int((input_ids == 5).sum()) == 4
+            return self.embed(input_ids)
+
+    assert set(default_inputs(Sees()).tensors) == {"input_ids", "pixel_values"}
