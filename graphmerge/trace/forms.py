@@ -85,13 +85,7 @@ def _patch_forms(asked: Asked, name: str, channels: int) -> list[Form]:
         forms.append({name: flat[None], grid: places})
     if grid := asked.wants("spatial_shapes"):
         mask = asked.wants("pixel_attention_mask") or "pixel_attention_mask"
-        forms.append(
-            {
-                name: flat[None],
-                grid: torch.tensor([[rows, columns]]),
-                mask: torch.ones(1, rows * columns, dtype=torch.long),
-            }
-        )
+        forms.append({name: flat[None], grid: torch.tensor([[rows, columns]]), mask: torch.ones(1, rows * columns)})
     return forms
 
 
