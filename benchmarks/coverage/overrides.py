@@ -152,6 +152,8 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
         "acoustic_model_config.hop_length": 20,
     },
     "gemma3": {"mm_tokens_per_image": 4},
+    "t5gemma2": {"encoder.mm_tokens_per_image": 4},
+    "t5gemma2_encoder": {"mm_tokens_per_image": 4},
     "shieldgemma2": {"mm_tokens_per_image": 4},
     "voxtral": {"audio_config.intermediate_size": 32},  # it puts four steps of eight units into one
     "neucodec": {"quantization_levels": (4, 4), "downsampling_ratios": (2, 2)},
