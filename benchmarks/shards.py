@@ -1,8 +1,8 @@
 """The memory that permuting and merging large checkpoints takes, each command in a process of its own.
 
-    python -m benchmarks.shards [--layers 15] [--shards 2GB,500MB] [--json]
+    python -m benchmarks.shards [--layers 17] [--shards 2GB,500MB] [--json]
 
-A Llama shape in bfloat16 with random weights (6.3 GB with 15 layers) is written to a temporary directory, which is
+A Llama shape in bfloat16 with random weights (6.3 GB with 17 layers) is written to a temporary directory, which is
 removed at the end; three such models stand there at a time. B is A with a random element applied, so the merge of both
 with the inverse must give the bytes of A again. ``peak`` is the largest resident set of the process, as the kernel
 counts it; ``bound`` is two of the largest input files, one output file and 300 MB.
@@ -27,7 +27,7 @@ SPARE = 1.2  # of the disk, beyond the three models
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", type=int, default=15)
+    parser.add_argument("--layers", type=int, default=17)
     parser.add_argument("--shards", default="2GB,500MB", help="sizes of files, with commas")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--make", help=argparse.SUPPRESS)

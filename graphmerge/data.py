@@ -66,12 +66,21 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
         case ".npy":
             return list(windows(_read_ids(path), model, sampling))
         case ".txt" | ".md":
-            ids = _tokenizer(model, sampling)(_read_text(path), add_special_tokens=False)["input_ids"]
-            return list(windows(np.asarray(ids, dtype=np.int64), model, sampling))
+            return text_batches(_read_text(path), model, sampling)
         case ".jsonl":
             return list(_examples(path, model, sampling))
     known = ".txt, .npy (token ids), .jsonl (text, label) or file.py:function"
     raise InputError(f"{path} is no data that is known: give {known}")
+
+
+def text_batches(text: str, model: Loaded, sampling: Sampling) -> list[Any]:
+    """Batches of random windows of a text.
+
+    Raises:
+        InputError: as `load_data`.
+    """
+    ids = _tokenizer(model, sampling)(text, add_special_tokens=False)["input_ids"]
+    return list(windows(np.asarray(ids, dtype=np.int64), model, sampling))
 
 
 def load_loss(source: str | None) -> Loss | None:

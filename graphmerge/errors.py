@@ -33,3 +33,7 @@ class TraceError(GraphMergeError):
 
 class InputError(GraphMergeError):
     """A file, an option or data that cannot be used as given."""
+
+
+class RecipeError(GraphMergeError):
+    """A recipe that cannot be read, or whose keys do not fit together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,6 +34,18 @@ def write_beside(path: Path) -> Iterator[Path]:
     finally:
         if beside.exists():  # which it cannot in a folder that is none
             beside.unlink()
+
+
+def order_metadata(path: Path) -> None:
+    """Sort the texts in the header of a safetensors file, which the library writes in an order that it draws anew."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # the rest is blank; a longer one would not be the library's own
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def set_usual_mode(path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from graphmerge.checkpoint.check import check_finite, check_pair
 from graphmerge.checkpoint.directory import digest
-from graphmerge.checkpoint.factory import call_function, find_function, is_factory
+from graphmerge.checkpoint.factory import call_function, factory_file, find_function, is_factory
 from graphmerge.checkpoint.load import Loaded, load_model, load_state
 from graphmerge.checkpoint.save import (
     PERMUTATIONS,
     check_target,
+    files_along,
     model_directory,
     provenance,
     save_model,
@@ -28,6 +29,8 @@ __all__ = [
     "check_pair",
     "check_target",
     "digest",
+    "factory_file",
+    "files_along",
     "find_function",
     "is_factory",
     "load_model",

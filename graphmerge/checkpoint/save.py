@@ -27,7 +27,7 @@ from graphmerge.checkpoint.load import Loaded
 from graphmerge.checkpoint.pretrained import quiet_transformers
 from graphmerge.checkpoint.shards import Entry, read_metadata, write_shard
 from graphmerge.errors import InputError
-from graphmerge.files import set_usual_mode
+from graphmerge.files import order_metadata, set_usual_mode
 from graphmerge.symmetry import Permutations
 
 FORMAT = 1
@@ -121,6 +121,7 @@ def model_directory(
             yield beside
             for file in beside.glob("*.safetensors"):
                 set_usual_mode(file)
+                order_metadata(file)
             if permutations is not None:
                 permutations.save(beside / PERMUTATIONS)
             if like is not None:
@@ -190,13 +191,21 @@ def sharded(lengths: Mapping[str, int], limit: int) -> dict[str, list[str]]:
     return {f"model-{n:05}-of-{len(shards):05}.safetensors": names for n, names in enumerate(shards, start=1)}
 
 
+def files_along(source: Path, directory: Path | None = None) -> list[Path]:
+    """The tokenizer and config files of a model; its own code too, where its config needs it.
+
+    ``directory`` may hold the config of a model that was made of it.
+    """
+    configs = [folder / CONFIG for folder in (source, directory) if folder and (folder / CONFIG).is_file()]
+    suffixes = (*_COPIED, ".py") if any("auto_map" in read_json(config) for config in configs) else _COPIED
+    found = [path for path in sorted(source.iterdir()) if path.suffix in suffixes and path.is_file()]
+    return [path for path in found if not path.name.endswith(".index.json") and not path.name.startswith("graphmerge")]
+
+
 def _copy_files(source: Path, directory: Path) -> None:
-    """Tokenizer and config files that are not there yet; the model's own code too, where its config needs it."""
-    config = next((folder / CONFIG for folder in (directory, source) if (folder / CONFIG).is_file()), Path(CONFIG))
-    suffixes = (*_COPIED, ".py") if config.is_file() and "auto_map" in read_json(config) else _COPIED
-    for path in sorted(source.iterdir()):
-        known = path.name in (INDEX, PROVENANCE) or path.name.endswith(".index.json")
-        if path.suffix in suffixes and path.is_file() and not known and not (directory / path.name).exists():
+    """What comes along, but for what is there already."""
+    for path in files_along(source, directory):
+        if not (directory / path.name).exists():
             shutil.copyfile(path, directory / path.name)
 
 

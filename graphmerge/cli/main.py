@@ -15,6 +15,7 @@ import graphmerge
 from graphmerge.cli import align, derive, measure
 from graphmerge.cli.common import results_alone, say
 from graphmerge.cli.demo import demo
+from graphmerge.cli.recipe import run
 from graphmerge.errors import GraphMergeError, GraphMergeWarning
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command()(align.apply)
 app.command()(align.merge)
 app.command("eval")(measure.eval_)
 app.command()(measure.barrier)
+app.command()(run)
 app.command()(demo)
 
 

@@ -4,6 +4,7 @@ from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, b
 from graphmerge.report.certificate import MissedRow, certificate_data, certificate_report, missed_rows
 from graphmerge.report.comparison import comparison_data, comparison_report
 from graphmerge.report.kinds import KindRow, kind_rows
+from graphmerge.report.recipe import PlanRow, RecipeReport, plan_data, plan_report, recipe_data, recipe_report
 from graphmerge.report.render import to_json, to_text
 from graphmerge.report.symmetry import GroupRow, PinRow, group_rows, pin_rows, symmetry_data, symmetry_report
 from graphmerge.report.verification import (
@@ -19,6 +20,8 @@ __all__ = [
     "KindRow",
     "MissedRow",
     "PinRow",
+    "PlanRow",
+    "RecipeReport",
     "VerificationRow",
     "barrier_data",
     "barrier_rows",
@@ -31,6 +34,10 @@ __all__ = [
     "kind_rows",
     "missed_rows",
     "pin_rows",
+    "plan_data",
+    "plan_report",
+    "recipe_data",
+    "recipe_report",
     "symmetry_data",
     "symmetry_report",
     "to_json",

@@ -69,3 +69,15 @@ def order(log_order: float) -> str:
     if log_order < math.log(1e6):
         return f"{round(math.exp(log_order)):,}"
     return f"10^{log_order / math.log(10):,.1f}"
+
+
+def size(value: float) -> str:
+    """A number of bytes.
+
+    >>> size(312), size(2_150_000), size(6_290_000_000)
+    ('312 B', '2.15 MB', '6.29 GB')
+    """
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= least:
+            return f"{value / least:.3g} {unit}"
+    return f"{value:.0f} B"

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from graphmerge.errors import ArchitectureMismatch, InputError
-from graphmerge.files import write_beside
+from graphmerge.files import order_metadata, write_beside
 from graphmerge.symmetry.blocks import Block, Move
 from graphmerge.symmetry.groups import Symmetry
 from graphmerge.symmetry.serial import symmetry_from_json, symmetry_to_json
@@ -232,6 +232,7 @@ class Permutations:
         metadata = {"format": FORMAT, "symmetry": json.dumps(symmetry_to_json(self.symmetry))}
         with write_beside(Path(path)) as beside:
             save_file(arrays, beside, metadata=metadata)
+            order_metadata(beside)
 
     @classmethod
     def load(cls, path: str | Path) -> Permutations:
