@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.recipe.malformed import MALFORMED_RECIPES
 from tests.spec.malformed import MALFORMED, Malformed
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
-SECTIONS = (("Permutation specs", MALFORMED),)
+SECTIONS = (("Permutation specs", MALFORMED), ("Recipes", MALFORMED_RECIPES))
 
 
 def page() -> str:
