@@ -177,7 +177,7 @@ def bytes_in(text: str) -> int:
     Raises:
         InputError: it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?B)", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)\s*([kMG]?B)", text.strip(), re.IGNORECASE)
     if found is None or not (count := int(float(found[1]) * _UNITS[found[2].upper()])):
         raise InputError(f"{text!r} is no size; write a number and kB, MB or GB, as in 2GB")
     return count

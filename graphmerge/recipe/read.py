@@ -143,6 +143,9 @@ class Reading:
                 return place, f"{what} is {_shown(given)}, which is unknown{hint}"
             case "greater_than_equal":
                 return place, f"{what} must be {limits['ge']} or more, not {_shown(given)}"
+            case "less_than_equal" | "less_than":
+                most = limits.get("le", limits.get("lt", 1) - 1)
+                return place, f"{what} must be {most:,} or less, not {_shown(given)}"
             case "too_short":
                 return place, f"{what} needs {limits['min_length']} entries or more, not {limits['actual_length']}"
             case "value_error":

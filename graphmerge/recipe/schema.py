@@ -21,6 +21,7 @@ from graphmerge.spec.wording import nearest
 
 VERSION: Final = 1
 DERIVED: Final = "derived"
+FAMILIES: Final = packaged_names()  # once: reading a recipe touches no other file
 FILES: Final = (".txt", ".md", ".npy", ".jsonl")
 Similarity = Literal["correlation", "covariance", "inner_product"]
 assert set(SIMILARITIES) == {"correlation", "covariance", "inner_product"}
@@ -59,7 +60,8 @@ def _device(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_not_empty)]
 Function = Annotated[str, AfterValidator(_function)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Patterns = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Weights = Annotated[list[float], Field(min_length=1)]
 
@@ -90,8 +92,8 @@ class Data(Section):
     dataset: Dataset | None = Field(default=None, description="Instead of `source`: a Hugging Face data set.")
     batches: Count = Field(default=24, description="How many batches are drawn.")
     size: Count = Field(default=32, description="Rows in a batch.")
-    length: Annotated[int, Field(ge=2)] = Field(default=64, description="Tokens in a row.")
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draw; else the recipe's.")
+    length: Annotated[int, Field(ge=2, le=10**9)] = Field(default=64, description="Tokens in a row.")
+    seed: Seed | None = Field(None, description="Of the draw; else the recipe's.")
     tokenizer: Text | None = Field(None, description="Directory of the tokenizer; else the first model's.")
 
     @field_validator("source")
@@ -114,7 +116,7 @@ class Evaluation(Data):
     """What the merge is measured on, and how."""
 
     batches: Count = Field(default=8, description="How many batches are drawn.")
-    points: Annotated[int, Field(ge=3)] | None = Field(
+    points: Annotated[int, Field(ge=3, le=10**6)] | None = Field(
         None, description="Measure the barrier too, at that many points between two models."
     )
     loss: Function | None = Field(None, description="`file.py:function` of (model, batch); else the model's own.")
@@ -173,7 +175,7 @@ class Recipe(Section):
     shard_size: Annotated[str, AfterValidator(_size)] | None = Field(
         None, description="How large a file of weights may be, as in `2GB`."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Of everything that is drawn at random.")
+    seed: Seed = Field(default=0, description="Of everything that is drawn at random.")
     threads: Count | None = Field(default=None, description="Of the CPU; other numbers may round otherwise.")
     device: Annotated[str, AfterValidator(_device)] = Field(
         default="auto", description="`cpu`, `cuda`, `cuda:1` or `auto`."
@@ -188,9 +190,9 @@ class Recipe(Section):
     @field_validator("spec")
     @classmethod
     def _known(cls, spec: str) -> str:
-        known = (DERIVED, PACKAGED, *packaged_names())
+        known = (DERIVED, PACKAGED, *FAMILIES)
         if spec not in known and not spec.endswith((".yaml", ".yml")):
-            hint = nearest(spec, known) or f"; packaged are {', '.join(packaged_names())}"
+            hint = nearest(spec, known) or f"; packaged are {', '.join(FAMILIES)}"
             raise ValueError(f"must be derived, packaged, a family, or a .yaml file; not {spec[:60]!r}{hint}")
         return spec
 
