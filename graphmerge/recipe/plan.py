@@ -171,7 +171,7 @@ class _Planner:
             if recipe.spec == DERIVED:
                 found = trace(loaded.model, loaded.example_inputs).symmetry()
             else:
-                found = load_spec(recipe.spec, loaded.model)
+                found = load_spec(recipe.spec, loaded.model, loaded.example_inputs, seed=recipe.seed)
         if found is None:
             return
         self.symmetry, self.groups = found, tuple(found.by_name)

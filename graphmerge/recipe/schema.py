@@ -93,8 +93,8 @@ class Data(Section):
     batches: Count = Field(default=24, description="How many batches are drawn.")
     size: Count = Field(default=32, description="Rows in a batch.")
     length: Annotated[int, Field(ge=2, le=10**9)] = Field(default=64, description="Tokens in a row.")
-    seed: Seed | None = Field(None, description="Of the draw; else the recipe's.")
-    tokenizer: Text | None = Field(None, description="Directory of the tokenizer; else the first model's.")
+    seed: Seed | None = Field(default=None, description="Of the draw; else the recipe's.")
+    tokenizer: Text | None = Field(default=None, description="Directory of the tokenizer; else the first model's.")
 
     @field_validator("source")
     @classmethod
@@ -119,7 +119,9 @@ class Evaluation(Data):
     points: Annotated[int, Field(ge=3, le=10**6)] | None = Field(
         None, description="Measure the barrier too, at that many points between two models."
     )
-    loss: Function | None = Field(None, description="`file.py:function` of (model, batch); else the model's own.")
+    loss: Function | None = Field(
+        default=None, description="`file.py:function` of (model, batch); else the model's own."
+    )
 
 
 class Matching(Section):
@@ -139,7 +141,7 @@ class Matching(Section):
 class OwnWeights(Section):
     """Weights of their own for some tensors."""
 
-    groups: Patterns | None = Field(None, description="The tensors that these groups move; as under `groups`.")
+    groups: Patterns | None = Field(default=None, description="The tensors that these groups move; as under `groups`.")
     tensors: Patterns | None = Field(default=None, description="The tensors with these names; globs.")
     weights: Weights = Field(description="One a model, in sum 1.")
 
@@ -167,7 +169,9 @@ class Recipe(Section):
     )
     output: Text = Field(description="The directory to write.")
     spec: Text = Field(default=DERIVED, description="`derived`, `packaged` (or a family), or a `.yaml` file.")
-    groups: Patterns | None = Field(None, description="Which groups take part; globs. Else chosen on the data, or all.")
+    groups: Patterns | None = Field(
+        default=None, description="Which groups take part; globs. Else chosen on the data, or all."
+    )
     calibration: Data | None = Field(default=None, description="The data to match on.")
     match: Matching = Field(default=Matching(), description="How to match.")
     merge: Merging = Field(default=Merging(), description="How to merge.")

@@ -54,12 +54,14 @@ def test_what_a_run_writes(whole, house):
     }  # fmt: skip
     report = json.loads(whole["graphmerge-report.json"])
     assert len(report["curve"]["losses"]) == 3
-    assert abs(report["merged"] - report["losses"][0]) < 0.05
-    assert str(house).encode() not in whole["graphmerge-report.txt"] + whole["permutations.safetensors"]
+    assert "seconds" not in report["curve"]
+    assert str(house / "a").encode() in whole["graphmerge-report.txt"]
     assert b"whole" not in whole["graphmerge-recipe.yaml"].replace(str(house).encode(), b"")
     assert not work_folder(house / "whole").exists()
     made_of = json.loads(whole["graphmerge.json"])
-    assert made_of["inputs"][1]["sha256"].keys() >= {"config.json", "model-00001-of-00005.safetensors"}
+    read = made_of["inputs"][1]["sha256"].keys()
+    assert "config.json" in read
+    assert sum(name.startswith("model-") for name in read) > 3
     p = gm.Permutations.load(house / "whole" / "permutations.safetensors")
     expected = gm.merge([house / "a", house / "b"], p, [0.25, 0.75]).state_dict()
     found = load_model(house / "whole").model.state_dict()
