@@ -283,7 +283,7 @@ def test_the_command(home, capsys):
     assert "merge" in err
     code, out, err = command(capsys, "run", recipe)
     assert code == 1
-    assert re.search(r"recipe.yaml:6:9: \S+out exists already", err)
+    assert re.search(r"recipe\.yaml:5:9: \S+out exists already", err)
     code, out, _ = command(capsys, "run", recipe, "--force", "--json")
     assert json.loads(out)["positions"] > 0
 
