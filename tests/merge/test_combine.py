@@ -19,8 +19,9 @@ def test_half_precision_is_averaged_in_float32(dtype):
     exact = 0.3 * a.double() + 0.7 * b.double()
     rounding = torch.finfo(dtype).eps * (exact.abs() / 2 + torch.finfo(dtype).smallest_normal)
     assert merged.dtype == dtype
-    assert ((merged.double() - exact).abs() <= 1.001 * rounding).all()  # rounded once, at the end
-    assert ((0.3 * a + 0.7 * b).double() - exact).abs().gt(1.001 * rounding).any()
+    allowed = 1.001 * rounding + 1e-6  # what float32 loses where the two cancel
+    assert ((merged.double() - exact).abs() <= allowed).all()  # rounded once, at the end
+    assert ((0.3 * a + 0.7 * b).double() - exact).abs().gt(allowed).any()
 
 
 def test_float16_does_not_overflow_on_the_way():
