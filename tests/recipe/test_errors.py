@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from graphmerge.errors import RecipeError
 from graphmerge.recipe import parse_recipe, read_recipe
 from graphmerge.recipe.schema import Recipe
+from tests.fuzz import jumbled, slipped
 from tests.recipe.malformed import MALFORMED_RECIPES
 from tests.spec.test_errors import BOMBS
 
@@ -96,21 +97,13 @@ def test_any_tree_is_read_or_refused(tree):
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(WORDS | st.sampled_from([": ", "\n", "\n  ", ", ", "{", "}", "[", "]", "- ", "#", "'", '"']), max_size=40)
-)
-def test_any_text_is_read_or_refused(parts):
-    outcome("".join(parts))
+@given(jumbled(WORDS))
+def test_any_text_is_read_or_refused(text):
+    outcome(text)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(MALFORMED_RECIPES), st.data())
-def test_a_slip_of_the_pen_is_read_or_refused(entry, data):
+@given(slipped(MALFORMED_RECIPES))
+def test_a_slip_of_the_pen_is_read_or_refused(text):
     """A few characters changed in a file that is nearly right."""
-    text = list(entry.text)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(text)))
-        text[place : place + data.draw(st.integers(0, 2))] = data.draw(
-            st.text("{}[]()_+:-.?=@/ \nd0l'\"&*#", max_size=3)
-        )
-    outcome("".join(text))
+    outcome(text)

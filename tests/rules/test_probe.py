@@ -54,15 +54,15 @@ def test_sound_and_no_freer_than_the_rule(example: Example) -> None:
 def test_mostly_it_finds_what_the_rules_say() -> None:
     """Of the calls where probing could know as much as the rule, and which move anything at all.
 
-    Half of what it misses is about truth values, of which random numbers show little.
+    An operator in place (``__ior__``) is probed like the op that it stands for, and counts with it.
     """
     missed, count = [], 0
     for example in PLAIN:
         call = run(example)
         kinds = {equation.origin.kind for equation in call.derived().equations}
         by_rule = symmetry_of(call.system()).log_order()
-        if by_rule and not kinds & set(PARTIAL):
+        if by_rule and not kinds & set(PARTIAL) and "__i" not in example.op:
             count += 1
             if symmetry_of(call.system(inferred(call))).log_order() < by_rule - 1e-9:
                 missed.append(str(example))
-    assert len(missed) <= 0.12 * count, missed
+    assert len(missed) <= 0.1 * count, missed

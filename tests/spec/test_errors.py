@@ -14,6 +14,7 @@ from graphmerge.spec import parse_spec
 from graphmerge.spec.quantities import Quantities, QuantityError
 from graphmerge.spec.target import Target
 from tests.errors_page import PAGE, page
+from tests.fuzz import jumbled, slipped
 from tests.spec.malformed import MALFORMED
 
 
@@ -126,24 +127,16 @@ def test_any_tree_is_read_or_refused(tree):
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(WORDS | st.sampled_from([": ", "\n", "\n  ", ", ", "{", "}", "[", "]", "- ", "#", "'", '"']), max_size=40)
-)
-def test_any_text_is_read_or_refused(parts):
-    outcome("".join(parts))
+@given(jumbled(WORDS))
+def test_any_text_is_read_or_refused(text):
+    outcome(text)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(MALFORMED), st.data())
-def test_a_slip_of_the_pen_is_read_or_refused(entry, data):
+@given(slipped(MALFORMED))
+def test_a_slip_of_the_pen_is_read_or_refused(text):
     """A few characters changed in a file that is nearly right."""
-    text = list(entry.text)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(text)))
-        text[place : place + data.draw(st.integers(0, 2))] = data.draw(
-            st.text("{}[]()_+:-.?=@/ \nd0l'\"&*#", max_size=3)
-        )
-    outcome("".join(text))
+    outcome(text)
 
 
 @settings(max_examples=200, deadline=None)
