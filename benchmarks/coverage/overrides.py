@@ -11,7 +11,7 @@ from typing import Any, Final
 from transformers import CONFIG_MAPPING
 
 from benchmarks.coverage.catalogue import Case
-from benchmarks.coverage.smaller import SMALLER
+from benchmarks.coverage.smaller import SMALLER, VOCODER, inside
 
 # What config classes leave unset although their models need it, as arguments of the class.
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
@@ -125,10 +125,7 @@ _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16,
 _GRID = {"num_patches": 16}  # as many as there are: shrunk, some rows of the table would mean the same
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
 _SPECTRA = {"spec_size": 32, "hidden_size": 16, "depths": [2, 2], "num_attention_heads": [1, 2]}
-_VOCODER = {
-    "upsample_initial_channel": 16, "upsample_rates": (2, 2), "upsample_kernel_sizes": (4, 4),
-    "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": [[1, 3]],
-}  # fmt: skip
+_VOCODER = VOCODER | {"upsample_initial_channel": 16}
 _SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
     "vision_config.backbone_feature_sizes": [[8, 8], [4, 4], [2, 2]],
     "prompt_encoder_config.patch_size": 16,
@@ -141,7 +138,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
         "intermediate_size": 16,
     },
     "Llama4VisionModel": {"intermediate_size": 32},
-    "fastspeech2_conformer_with_hifigan": {f"vocoder_config.{n}": v for n, v in _VOCODER.items()},
+    "fastspeech2_conformer_with_hifigan": inside("vocoder_config", _VOCODER),
     "gemma4_audio": {"subsampling_conv_channels": [8, 4]},
     "mllama": {"vision_config.vision_output_dim": 32},
     "molmo2_vision": {"num_position_embeddings": 6},
@@ -167,17 +164,17 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     | dict.fromkeys(("class_embed_dim", "text_projection_in_dim", "text_projection_out_dim"), 12),
     "perception_lm": {"vision_config.model_args": {"embed_dim": 8}},
     "pi0": {"dit_config.head_dim": 4},
-    "align": {f"vision_config.{n}": v for n, v in (_CHANNELS | {"hidden_dim": 128}).items()},
+    "align": inside("vision_config", _CHANNELS | {"hidden_dim": 128}),
     "align_vision_model": _CHANNELS | {"hidden_dim": 128},
     "autoformer": {"feature_size": 11},
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
     "depth_pro": {"intermediate_hook_ids": [1, 0]},
-    "clap": {f"audio_config.{n}": v for n, v in _SPECTRA.items()},
+    "clap": inside("audio_config", _SPECTRA),
     "clap_audio_model": _SPECTRA,
-    "cosmos3_edge": {f"vision_config.{n}": v for n, v in _GRID.items()},
+    "cosmos3_edge": inside("vision_config", _GRID),
     "cosmos3_edge_vision": _GRID,
-    "ernie4_5_vl_moe": {f"text_config.{n}": v for n, v in _SECTIONS.items()},
+    "ernie4_5_vl_moe": inside("text_config", _SECTIONS),
     "ernie4_5_vl_moe_text": _SECTIONS,
     "hiera": {"patch_size": [7, 7]},
     "led": {"attention_window": [4, 4]},
@@ -190,7 +187,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bros": {"dim_bbox_projection": 4},
     "kyutai_speech_to_text": {"num_codebooks": 2},
     "recurrent_gemma": {"num_hidden_layers": 3},
-    "siglip2": {f"vision_config.{n}": v for n, v in _GRID.items()},
+    "siglip2": inside("vision_config", _GRID),
     "siglip2_vision_model": _GRID,
     "sam3_lite_text_text_model": {"max_position_embeddings": 5},
     "efficientnet": _CHANNELS | {"hidden_dim": 128},

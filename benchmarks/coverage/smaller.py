@@ -14,31 +14,32 @@ _DAC = {
     "downsampling_ratios": [2, 2], "upsampling_ratios": [2, 2], "hop_length": 4, "encoder_hidden_size": 4,
     "decoder_hidden_size": 16, "hidden_size": 16, "n_codebooks": 2,
 }  # fmt: skip
-_VOCODER = {
+VOCODER = {
     "upsample_rates": [2, 2], "upsample_kernel_sizes": [4, 4], "resblock_kernel_sizes": [3],
     "resblock_dilation_sizes": [[1, 3]],
 }  # fmt: skip
 _VQ = {"channel_multiplier": [1, 1], "num_res_blocks": 1, "resolution": 16}
 
 
-def _inside(part: str, numbers: dict[str, Any]) -> dict[str, Any]:
+def inside(part: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """The same numbers, of a config inside the config."""
     return {f"{part}.{name}": value for name, value in numbers.items()}
 
 
 SMALLER: Final[dict[str, dict[str, Any]]] = {
-    "chameleon": _inside("vq_config", _VQ),
+    "chameleon": inside("vq_config", _VQ),
     "chameleon_vqgan": _VQ,
     "clvp_encoder": {"hidden_size": 64, "projection_dim": 64},  # a rotary table has at least 32 columns
     "dac": _DAC,
-    "emu3": _inside("vq_config", _VQ),
+    "emu3": inside("vq_config", _VQ),
     "encodec": _ENCODEC,
-    "fastspeech2_conformer_hifigan": _VOCODER,
+    "fastspeech2_conformer_hifigan": VOCODER,
     "florence_vision": {"embed_dim": [8, 16], "num_groups": [2, 4]},
     "groupvit": {"vision_config.num_output_groups": [4, 2]},
     "groupvit_vision_model": {"num_output_groups": [4, 2]},
     "hunyuan_vl": {"vision_config.max_image_size": 32},
     "hunyuan_vl_vision": {"max_image_size": 32},
-    "kyutai_speech_to_text": _inside("codec_config", _MIMI),
+    "kyutai_speech_to_text": inside("codec_config", _MIMI),
     "levit": {
         "hidden_sizes": [8, 12, 16],
         "down_ops": [["Subsample", 4, 2, 2, 2, 2], ["Subsample", 4, 3, 2, 2, 2], [""]],
@@ -51,11 +52,11 @@ SMALLER: Final[dict[str, dict[str, Any]]] = {
     "mobilenet_v1": {"depth_multiplier": 0.05, "min_depth": 4},
     "mobilenet_v2": {"depth_multiplier": 0.05, "min_depth": 4},
     "mobilevitv2": {"width_multiplier": 0.125},
-    "musicgen": _inside("audio_encoder", _ENCODEC),
-    "musicgen_melody": _inside("audio_encoder", _ENCODEC),
+    "musicgen": inside("audio_encoder", _ENCODEC),
+    "musicgen_melody": inside("audio_encoder", _ENCODEC),
     "oneformer": {"conv_dim": 32, "mask_dim": 32, "hidden_dim": 32},
     "perceiver": {"num_self_attends_per_block": 2},
-    "speecht5_hifigan": _VOCODER,
+    "speecht5_hifigan": VOCODER,
     "zoedepth": {
         "bin_configurations": [{"n_bins": 4, "min_depth": 0.001, "max_depth": 10.0}],
         "num_attractors": [4, 2, 1, 1],

@@ -60,9 +60,11 @@ def shrink(config: Any, works: Callable[[Any], object] | None = None) -> Any:
 
 def _attempts(config: Any) -> Iterator[tuple[Any, Plan, frozenset[str]]]:
     """Configs to start from, plans, and what to leave out of these: of two stages, if possible, else of all."""
-    for start in filter(None, (two_stages(config), config)):
+    cut = two_stages(config)
+    starts = [config] if cut is None else [cut, config]
+    for start in starts:
         yield from ((start, plan, frozenset()) for plan in _whole(start))
-    for start in filter(None, (two_stages(config), config)):
+    for start in starts:
         yield from ((start, plan, without) for plan, without in _partial(start))
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 from graphmerge.shrink.layers import LAYERS, counts_through, is_stages
+from graphmerge.shrink.plan import parts
 from graphmerge.shrink.roles import role_of
 
 _COUNTS: Final = re.compile(r"^num_(stages|encoder_blocks|encoder_stages|levels)$")
@@ -17,18 +18,13 @@ _GROWING: Final = ("width", "inner width", "channels", "heads", "head size", "ha
 def two_stages(config: Any) -> Any | None:
     """A copy in which every config inside that lists its stages has two of them; None if none lists more."""
     small, found = copy.deepcopy(config), False
-    for part in _parts(small):
+    for _, part in parts(small):
         held = dict(vars(part))
         depths = [v for n, v in held.items() if is_stages(n, v) and len(v) > LAYERS]
         if depths and not counts_through(depths[0], held):
             _cut(part, len(depths[0]))
             found = True
     return small if found else None
-
-
-def _parts(config: Any) -> list[Any]:
-    inside = [v for n, v in vars(config).items() if not n.startswith("_") and hasattr(v, "model_type")]
-    return [config, *(part for v in inside for part in _parts(v))]
 
 
 def _is_list(value: Any) -> bool:
