@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
-SLOW = "import time, graphmerge_command; import builtins; real = builtins.__import__\n"
+# whoever runs the tests may ignore interrupts, as shells do for what they start in the background; a child inherits that
+SLOW = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SLOW += "import time, graphmerge_command; import builtins; real = builtins.__import__\n"
 # the import of the command line never ends, as if torch took its time
 SLOW += (
     "def stuck(name, *rest):\n    if name == 'graphmerge.cli':\n        print('loading', flush=True); time.sleep(60)\n"
