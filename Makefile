@@ -16,7 +16,7 @@ demo: $(STAMP)  ## derive, prove, match, merge and measure two pairs of trained 
 
 test: $(STAMP)  ## the tests, on $(WORKERS) processes
 	@echo "== tests, on $(WORKERS) processes"
-	$(RUN)/python -m pytest -n $(WORKERS) -q
+	$(RUN)/python -m pytest -n $(WORKERS) --dist worksteal -q
 
 test-slow: $(STAMP)  ## the long sweeps
 	@echo "== slow tests, on $(WORKERS) processes"

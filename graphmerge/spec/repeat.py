@@ -20,6 +20,8 @@ Entry = TypeVar("Entry")
 _NUMBER = re.compile(r"(?<![\w.-])(?:0|[1-9]\d*)(?=\.[^.])|(?<=[^.]\.)(?:0|[1-9]\d*)(?![\w-]|\.\.)")
 
 
+_WORDS = 100  # depth of the outermost loop over words
+
 Value = int | str  # what a letter stands for: a number, or a word of a list
 
 
@@ -44,29 +46,34 @@ def expand(
 
 @dataclass
 class Letters:
-    """Hands out letters for ranges, the same one again where that is unambiguous.
+    """Hands out letters for ranges and lists of words, the same one again where that is unambiguous.
 
     Loops that nest have names of their own (``l`` outside, ``e`` and ``i`` inside), so ``ranges`` in order of depth
-    puts outer letters first.
+    puts outer letters first. Words loop inside numbers.
     """
 
     taken: set[str]
-    _ranges: dict[str, tuple[int, range]] = field(default_factory=dict)
+    _ranges: dict[str, tuple[int, Sequence[Value]]] = field(default_factory=dict)
 
     def pick(self, numbers: range, depth: int, avoid: set[str]) -> str:
         """A letter for a loop over ``numbers`` inside ``depth`` others that is none of ``avoid``."""
-        base = "lei"[depth] if depth < 3 else f"x{depth}_"
+        return self._pick("lei"[depth] if depth < 3 else f"x{depth}_", depth, numbers, avoid)
+
+    def pick_words(self, words: Sequence[str], depth: int, is_last: bool, avoid: set[str]) -> str:
+        """A letter for a loop over ``words``, the last or an inner component of their names, inside ``depth`` others."""
+        return self._pick("n" if is_last else "p", _WORDS + depth, words, avoid)
+
+    def _pick(self, base: str, depth: int, values: Sequence[Value], avoid: set[str]) -> str:
         for count in itertools.count(1):
             letter = base if count == 1 else f"{base}{count}"
-            known = self._ranges.get(letter, (depth, numbers))[1]
-            if letter not in self.taken | avoid and known == numbers:
-                self._ranges[letter] = (depth, numbers)
+            if letter not in self.taken | avoid and self._ranges.get(letter, (depth, values)) == (depth, values):
+                self._ranges[letter] = (depth, values)
                 return letter
         raise AssertionError
 
-    def ranges(self) -> dict[str, range]:
-        """Every letter in use with its range, outer loops first."""
-        return {letter: numbers for letter, (_, numbers) in sorted(self._ranges.items(), key=lambda x: (x[1][0], x[0]))}
+    def ranges(self) -> dict[str, Sequence[Value]]:
+        """Every letter in use with what it stands for, outer loops first."""
+        return {letter: values for letter, (_, values) in sorted(self._ranges.items(), key=lambda x: (x[1][0], x[0]))}
 
 
 def fold(texts: Sequence[str], letters: Letters, depth: int = 0) -> list[str]:

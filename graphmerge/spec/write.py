@@ -20,7 +20,8 @@ from graphmerge.spec.express import NotExpressibleError, express
 from graphmerge.spec.notation import LETTER, Factor, Gap, Name, NotationError, Segment, fill_text
 from graphmerge.spec.pins import axes_in, whole_axes
 from graphmerge.spec.read import VERSION, parse_spec
-from graphmerge.spec.repeat import Letters, fold
+from graphmerge.spec.repeat import Letters, Value, fold
+from graphmerge.spec.words import fold_words
 from graphmerge.symmetry import KINDS, Axis, Pin, Symmetry
 
 
@@ -49,7 +50,7 @@ def spec_text(symmetry: Symmetry) -> str:
     for entry in map(json.loads, fold(groups, letters)):
         body += said_of.entry("groups", entry[0], [_group_line(entry)])
     body += said_of.section("tensors:" if tensors else "tensors: {}")
-    for key, axes in map(json.loads, fold(tensors, letters)):
+    for key, axes in fold_words([json.loads(entry) for entry in fold(tensors, letters)], letters):
         body += said_of.entry("tensors", key, _tensor_lines(key, axes))
     named = any(pin.name is not None for pin in symmetry.pinned)
     said = _read(symmetry, _head(symmetry, letters) + body).pinned if named else ()
@@ -80,7 +81,7 @@ class _Comments:
 
     def entry(self, section: str, template: str, lines: Sequence[str]) -> list[str]:
         """The lines of a template; its comment is that of the first entry that it stands for."""
-        first = {letter: numbers.start for letter, numbers in self.letters.ranges().items()}
+        first = {letter: values[0] for letter, values in self.letters.ranges().items()}
         name = fill_text(template, first).removesuffix("?" if section == "tensors" else "")
         return list(with_comments(lines, self.comments.get(f"{section} {name}")))
 
@@ -89,9 +90,16 @@ class _Comments:
 
 
 def _head(symmetry: Symmetry, letters: Letters) -> list[str]:
-    ranges = [f"{letter}: {r.start}..{r.stop - 1}" for letter, r in letters.ranges().items()]
+    ranges = [f"{letter}: {_values(values)}" for letter, values in letters.ranges().items()]
     repeat = [f"repeat: {{{', '.join(ranges)}}}"] if ranges else []
     return [f"graphmerge: {VERSION}", f"model: {_scalar(symmetry.model)}", *repeat]
+
+
+def _values(values: Sequence[Value]) -> str:
+    """What a letter stands for: a range, or a list of words."""
+    if isinstance(values, range):
+        return f"{values[0]}..{values[-1]}"
+    return f"[{', '.join(_in_flow(str(value)) for value in values)}]"
 
 
 def _read(symmetry: Symmetry, lines: Sequence[str]) -> Symmetry:
@@ -204,9 +212,10 @@ def _pin_lines(pin: Sequence[Any], letters: Letters) -> list[str]:
     if each:
         facts.append(f"each: {each[0]}" if len(each) == 1 else f"each: [{', '.join(each)}]")
     facts += [f"size: {size}"] if size else []
-    facts += ["axes:"] if axes else []
+    folded = fold(axes, letters, len(each))
+    facts += [f"axes: [{_in_flow(folded[0])}]"] if len(folded) == 1 else ["axes:"] if folded else []
     lines = [f"  {'-' if k == 0 else ' '} {fact}" for k, fact in enumerate(facts)]
-    return lines + [f"      - {_scalar(axis)}" for axis in fold(axes, letters, len(each))]
+    return lines + [f"      - {_scalar(axis)}" for axis in folded if len(folded) > 1]
 
 
 def _in_flow(text: str) -> str:

@@ -222,7 +222,7 @@ def test_optional_tensors_without_a_model():
     with pytest.raises(ArchitectureMismatch, match=r"no tensor 'layer\.0\.query'"):
         p.apply({"embed": state["embed"]})
     assert parse_spec(spec_text(symmetry)) == symmetry
-    assert "  layer.{l}.query.bias?: (heads.{l} qk.{l})\n" in spec_text(symmetry)
+    assert "  layer.{l}.{p}.bias?: (heads.{l} qk.{l})\n" in spec_text(symmetry)
 
 
 def spec(groups: str) -> str:

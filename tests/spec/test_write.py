@@ -42,8 +42,7 @@ pinned:
     each: l
   - reason: constant table varies along it
     each: l
-    axes:
-      - h.{l}.qkv.weight[1] (2 (-6 + _2))
+    axes: ["h.{l}.qkv.weight[1] (2 (-6 + _2))"]
 notes:
   - "op: unknown"
 """
@@ -72,6 +71,24 @@ def test_any_symmetry_comes_back_equal(symmetry):
 
 
 HARD = {
+    "words: bodies of two, neighbours that share no letter, an odd one out": """\
+repeat: {l: 0..1, n: [weight, bias], n2: [weight, bias], p: [q, k]}
+groups:
+  d: 4
+  i: 3
+tensors:
+  first.{n}: d
+  word.weight: _ d
+  place.weight: _ d
+  h.{l}.norm.{n}: d
+  h.{l}.after.{n2}: i
+  h.{l}.self.{p}.weight: i d
+  h.{l}.self.{p}.bias: i
+  h.{l}.self.v.weight: i _
+  h.{l}.self.v.bias: i
+  h.{l}.self.o.{n}: d
+""",
+
     "pairs on two axes, either way round, and in one piece": """\
 groups:
   pairs: 6
@@ -159,12 +176,10 @@ pinned:
       - embed[0] _9
       - h.{l}.b[0] (2 (_4 + -1 + _3))
   - pin: held
-    axes:
-      - gate.bias[0] _2
+    axes: ["gate.bias[0] _2"]
   - reason: table.{l}
     each: l
-    axes:
-      - t.{l}[0] _7
+    axes: ["t.{l}[0] _7"]
 """,
     "nothing moves": """\
 groups: {}
