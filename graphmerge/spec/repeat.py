@@ -60,7 +60,7 @@ class Letters:
         return self._pick("lei"[depth] if depth < 3 else f"x{depth}_", depth, numbers, avoid)
 
     def pick_words(self, words: Sequence[str], depth: int, is_last: bool, avoid: set[str]) -> str:
-        """A letter for a loop over ``words``, the last or an inner component of their names, inside ``depth`` others."""
+        """A letter for a loop over ``words``, last or inner components of names, inside ``depth`` others."""
         return self._pick("n" if is_last else "p", _WORDS + depth, words, avoid)
 
     def _pick(self, base: str, depth: int, values: Sequence[Value], avoid: set[str]) -> str:

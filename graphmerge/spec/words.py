@@ -35,9 +35,7 @@ def fold_words(entries: Sequence[Entry], letters: Letters, depth: int = 0) -> li
         body, following = entries[at : at + period], entries[at + period : at + 2 * period]
         places = [_place(name, other) for (name, _), (other, _) in zip(body, following)]
         letter = letters.pick_words(words, depth, is_last=_all_last(body, places), avoid={previous})
-        templates = [
-            [_replaced(name, place or 0, f"{{{letter}}}"), said] for (name, said), place in zip(body, places)
-        ]
+        templates = [[_replaced(name, place or 0, f"{{{letter}}}"), said] for (name, said), place in zip(body, places)]
         folded += fold_words(templates, letters, depth + 1)
         previous, at = letter, at + period * len(words)
     return folded

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch._dispatch.python import enable_python_dispatcher
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.fx.experimental.proxy_tensor import disable_autocast_cache, get_proxy_mode, make_fx
 
 from graphmerge.errors import TraceError
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.isolated import isolated
 from graphmerge.trace.places import places
-from graphmerge.trace.record import Recorder, Shapes
+from graphmerge.trace.record import Recorder, Shapes, ValueRead
 from graphmerge.trace.settings import traceable
 
 NEW_VALUE = "new value of "  # name of the output that a buffer written in the forward pass is
 Outputs = Callable[[Any], dict[str, torch.Tensor]]
 Traced = tuple[torch.fx.GraphModule, dict[str, str]]
 Way = Callable[[torch.nn.Module, Inputs, Outputs], Traced]
+# no tensor without values will do after one of these
+VALUES_DECIDE = (ValueRead, DataDependentOutputException, DynamicOutputShapeException)
 logger = logging.getLogger(__name__)
 
 
@@ -44,15 +51,22 @@ def capture(
             return *_attempt(model, inputs, choose, _recorded), []
         except Exception as error:
             logger.debug("not recorded: %s", _first_line(error))  # make_fx will do, or say what is wrong
+            why = error
+        if not isinstance(why, VALUES_DECIDE):
+            try:
+                return *_attempt(model, inputs, choose, _traced_fake), []
+            except Exception as error:
+                why = error
+        if any(p.is_meta for p in model.parameters()):
+            raise TraceError(f"the model could not be traced: {_first_line(why)}") from why
+        note = (
+            "the forward pass depends on values: it was followed once, for these weights and inputs "
+            f"({_first_line(why)})"
+        )
         try:
-            return *_attempt(model, inputs, choose, _traced_fake), []
+            return *_attempt(model, inputs, choose, _recorded_real), [note]
         except Exception as error:
-            if any(p.is_meta for p in model.parameters()):
-                raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
-            note = (
-                "the forward pass depends on values: it was followed once, for these weights and inputs "
-                f"({_first_line(error)})"
-            )
+            logger.debug("not recorded with real values: %s", _first_line(error))
         try:
             return *_attempt(model, inputs, choose, _traced_real), [note]
         except Exception as error:
@@ -95,14 +109,29 @@ def state_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def _recorded(model: torch.nn.Module, inputs: Inputs, choose: Outputs) -> Traced:
     """The fast way. It raises where something is out of the ordinary."""
     shapes = Shapes()
-    state = {k: shapes.stand_in(t) for k, t in state_of(model).items()}
-    given = {k: shapes.stand_in(t) for k, t in inputs.tensors.items()}
+    return _record(model, inputs, choose, shapes, shapes.stand_in)
+
+
+def _recorded_real(model: torch.nn.Module, inputs: Inputs, choose: Outputs) -> Traced:
+    """The fast way with real values, where they decide what is computed."""
+    return _record(model, inputs, choose, None, torch.Tensor.detach)
+
+
+def _record(
+    model: torch.nn.Module,
+    inputs: Inputs,
+    choose: Outputs,
+    shapes: Shapes | None,
+    stand_in: Callable[[torch.Tensor], torch.Tensor],
+) -> Traced:
+    state = {k: stand_in(t) for k, t in state_of(model).items()}
+    given = {k: stand_in(t) for k, t in inputs.tensors.items()}
     keys = [*state, *(f"input:{k}" for k in given)]
     with places(model) as place:
         recorder = Recorder(shapes, place)
         holders = [recorder.placeholder(f"state_{k + 1}", t) for k, t in enumerate(state.values())]
         holders += [recorder.placeholder(f"given_{k + 1}", t) for k, t in enumerate(given.values())]
-        with shapes.fake, enable_python_dispatcher(), recorder, disable_autocast_cache():
+        with shapes.fake if shapes else nullcontext(), enable_python_dispatcher(), recorder, disable_autocast_cache():
             chosen = _run(model, inputs, choose, state, given)
     graph = recorder.module(chosen.values())
     return graph, _names(chosen, holders, keys)

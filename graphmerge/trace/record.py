@@ -1,8 +1,9 @@
-"""The fast tracer: one forward pass on fake tensors, every op noted as it is dispatched.
+"""The fast tracer: one forward pass on fake or real tensors, every op noted as it is dispatched.
 
 It sees what `make_fx` sees, above autograd and with the composite ops whole, and leaves the same graph. It is faster
-since it infers the shapes of each kind of call once: layers repeat. What is out of the ordinary (values that Python
-code reads, transforms, ops with subgraphs) it does not try: `NotRecorded` is raised, and `capture` asks `make_fx`.
+since it infers the shapes of each kind of call once, as layers repeat, or infers none where values are real. What is
+out of the ordinary (transforms, ops with subgraphs) it does not try: `NotRecorded` is raised, and `capture` asks
+`make_fx`; so are values that Python code reads, if they are fake.
 """
 
 from __future__ import annotations
@@ -29,21 +30,26 @@ class NotRecorded(Exception):  # noqa: N818  (an outcome: the slow way is taken)
     """Something that the fast tracer does not follow."""
 
 
+class ValueRead(NotRecorded):
+    """Python code reads a value that is neither there nor a constant's: no tracer follows it without real tensors."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Op:
     """What matters of an op: whether it is followed, and whether the form of its results can be remembered."""
 
     name: str
-    followed: bool
+    reads: bool  # Python code sees a value
+    turns: bool  # the form of a tensor that is known changes
     remembered: bool
 
 
 def _op(func: Any) -> _Op:
     name = func.overloadpacket.__name__
     reads = name in VALUE_OPS or torch.Tag.data_dependent_output in func.tags
-    turns = torch.Tag.inplace_view in func.tags and name != "detach_"  # the form of a tensor that is known changes
+    turns = torch.Tag.inplace_view in func.tags and name != "detach_"
     pure = func.namespace == "aten" and not func._schema.is_mutable and func is not aten.lift_fresh.default
-    return _Op(torch.fx.Graph()._target_to_str(name), not reads and not turns, pure)
+    return _Op(torch.fx.Graph()._target_to_str(name), reads, turns, pure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +126,17 @@ class Recorder(ProxyTorchDispatchMode):
 
     A tensor carries the node that made it: were it held here, torch's factories would return copies of it.
 
+    Args:
+        shapes: shape inference for fake tensors; None where tensors are real.
+        place: says where in the model the forward pass is.
+
     Attributes:
         graph: the nodes so far.
         constants: real tensors that the forward pass reads without being given them.
     """
 
-    def __init__(self, shapes: Shapes, place: Place) -> None:
-        super().__init__(None, "fake", pre_dispatch=True)  # type: ignore[arg-type]
+    def __init__(self, shapes: Shapes | None, place: Place) -> None:
+        super().__init__(None, "real" if shapes is None else "fake", pre_dispatch=True)  # type: ignore[arg-type]
         self.shapes = shapes
         self.place = place
         self.graph = torch.fx.Graph()
@@ -179,8 +189,14 @@ class Recorder(ProxyTorchDispatchMode):
         op = self._ops.get(func)
         if op is None:
             op = self._ops[func] = _op(func)
-        if not op.followed:
-            raise NotRecorded(f"{func} depends on values")
+        if op.turns:
+            raise NotRecorded(f"{func} turns a tensor in place")
+        if op.reads and self.shapes is not None:
+            known = any(isinstance(a, FakeTensor) and a.constant is not None for a in args)
+            raise (NotRecorded if known else ValueRead)(f"{func} depends on values")
+        if func is aten.is_nonzero.default and args[0].numel() == 1:
+            with self:  # as make_fx notes it
+                return (args[0] != 0).item()
         key: list[Any] = [func]
         node_args = tuple([self._argument(a, key) for a in args])
         node_kwargs = {k: self._argument(v, key) for k, v in kwargs.items()}
@@ -188,7 +204,7 @@ class Recorder(ProxyTorchDispatchMode):
         target, name = (func, op.name) if op.name != "lift_fresh" else (aten.lift_fresh_copy.default, "lift_fresh_copy")
         node = self.graph.create_node("call_function", target, node_args, node_kwargs, name)
         node.meta["graphmerge"] = self.place()
-        if op.remembered and not torch._C._is_any_autocast_enabled():
+        if op.remembered and self.shapes is not None and not torch._C._is_any_autocast_enabled():
             out, forms = self.shapes.run(tuple(key), func, args, kwargs)
         else:
             out = func(*args, **kwargs)
@@ -217,5 +233,5 @@ class Recorder(ProxyTorchDispatchMode):
                 part = self.graph.create_node("call_function", operator.getitem, (node, k), {}, "getitem")
                 part.meta["graphmerge"] = node.meta["graphmerge"]
                 self._results(part, item, form)
-        elif out is not None:
+        elif out is not None and not isinstance(out, (bool, int, float, complex)):
             raise NotRecorded(f"{node.target} returns a {type(out).__name__}")

@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from graphmerge.trace import record
-from graphmerge.trace.capture import Traced, _attempt, _recorded, _traced_fake, capture
+from graphmerge.trace.capture import (
+    Traced,
+    _attempt,
+    _recorded,
+    _recorded_real,
+    _traced_fake,
+    _traced_real,
+    capture,
+)
 from graphmerge.trace.defaults import default_inputs
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.outputs import choose_outputs
@@ -71,6 +79,28 @@ class Reads(Around):
         return x * float(torch.tensor([2.0]).item())
 
 
+class Branches(Around):
+    """Values decide: what is computed, how often, and the shape of what comes out."""
+
+    def middle(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > 0 or torch.equal(x, x + 1):
+            x = x - x.mean()
+        for _ in range(int(x.argmax() % 3) + 1):
+            x = x + self.table
+        kept = x[x[..., 0] > x.max().item() - 100]
+        return torch.cat([kept, x.flatten(0, 1)[(x.abs() > 0).all(-1).nonzero()[:, 1][:1]]])
+
+
+class Writes(Around):
+    """In place, through views, and arguments that come back as they are."""
+
+    def middle(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.clone().to(torch.float32)
+        y[..., :2] = x[..., 2:4]
+        y.mul_(2 if bool((y > 0).any()) else 3)
+        return y + self.embed.weight.sum(0)
+
+
 def described(traced: Traced) -> list[tuple[Any, ...]]:
     """Every node but the switches of autograd: name, target, arguments, form of its value, place in the model."""
 
@@ -89,12 +119,13 @@ def described(traced: Traced) -> list[tuple[Any, ...]]:
     return found
 
 
-def both(model: nn.Module, inputs: Inputs) -> tuple[Traced, Traced]:
+def both(model: nn.Module, inputs: Inputs, real: bool = False) -> tuple[Traced, Traced]:
     def choose(returned: Any) -> dict[str, torch.Tensor]:
         return choose_outputs(returned)
 
+    fast, slow = (_recorded_real, _traced_real) if real else (_recorded, _traced_fake)
     with torch.no_grad():
-        return _attempt(model, inputs, choose, _recorded), _attempt(model, inputs, choose, _traced_fake)
+        return _attempt(model, inputs, choose, fast), _attempt(model, inputs, choose, slow)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -115,6 +146,31 @@ def test_variants_are_recorded_as_make_fx_traces_them(name: str) -> None:
 def test_what_a_memory_of_shapes_could_confuse(cls: type[Around]) -> None:
     fast, slow = both(cls().eval(), Inputs.of((IDS,)))
     assert described(fast) == described(slow)
+
+
+@pytest.mark.parametrize("cls", [Aliases, Parts, Factories, Branches, Writes])
+def test_real_values_are_recorded_as_make_fx_traces_them(cls: type[Around]) -> None:
+    torch.manual_seed(0)
+    fast, slow = both(cls().eval(), Inputs.of((IDS,)), real=True)
+    assert described(fast) == described(slow)
+    assert len(described(fast)) > 6
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_are_recorded_with_values_as_make_fx_traces_them(name: str) -> None:
+    model = FAMILIES[name].model()
+    fast, slow = both(model, default_inputs(model), real=True)
+    assert described(fast) == described(slow)
+
+
+def test_weights_are_as_before_where_values_were_real() -> None:
+    model = Branches().eval()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    _, _, notes = capture(model, Inputs.of((IDS,)), choose_outputs)
+    assert len(notes) == 1
+    assert "depends on values" in notes[0]
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert not any(hasattr(p, "_graphmerge") for p in model.parameters())
 
 
 def test_a_recorded_graph_runs() -> None:
