@@ -166,20 +166,24 @@ def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit:
     """The least count over the lengths, or why there is none.
 
     A permutation that leaves the function alone does so at every length, so that each count is a bound from above. The
-    first that meets the derivation ends the search, and so does a second length with the count of the first.
+    first that meets the derivation ends the search. A second length with the count of the first leaves only the length
+    that is given to try, which is more work: a model that halves its sequence may need so many positions.
     """
     best: _Held | None = None
+    settled = False
     for inputs in subject.at_lengths():
+        if settled and inputs is not subject.inputs:
+            continue
         try:
             found = count(subject.model, inputs.kwargs or inputs.args, outputs, limit, slices)
         except CertifyError as error:
             return best or str(error)
         parts = best.factors if best else tuple(factors(derived, found.tensors))  # entries have the same numbers
         held = _Held(found, inputs.length, parts)
-        settled = best is not None and abs(held.surplus - best.surplus) < SAME
+        settled = settled or (best is not None and abs(held.surplus - best.surplus) < SAME)
         if best is None or (len(held.unread), held.surplus) < (len(best.unread), best.surplus - SAME):
             best = held
-        if settled or (best.surplus <= SAME and not best.unread):
+        if best.surplus <= SAME and not best.unread:
             break
     return best or "the model runs on none of the lengths that were tried"
 

@@ -25,18 +25,13 @@ class Subject:
     shrunk: Changes
 
     def at_lengths(self) -> Iterator[Inputs]:
-        """The inputs at the lengths to count at, as far as the model runs on them; else as they are."""
-        if self.inputs.length is None:
-            yield self.inputs
-            return
-        runs = False
-        for length in LENGTHS:
-            inputs = self.inputs.resized(length)
-            if _runs(self.model, inputs):
-                runs = True
-                yield inputs
-        if not runs:
-            yield self.inputs
+        """The inputs at the lengths to count at, as far as the model runs on them, and last as they are."""
+        if self.inputs.length is not None:
+            for length in LENGTHS:
+                inputs = self.inputs.resized(length)
+                if length != self.inputs.length and _runs(self.model, inputs):
+                    yield inputs
+        yield self.inputs
 
 
 def subject_of(model: torch.nn.Module, example_inputs: Any, shrinking: bool) -> Subject:
