@@ -12,16 +12,20 @@ from typing import Any, Final
 import torch
 
 from graphmerge.certificate.derived import Factor, factors
-from graphmerge.certificate.locate import SAME, Freedom, locate
+from graphmerge.certificate.locate import Freedom, locate
 from graphmerge.certificate.subject import Subject, subject_of
-from graphmerge.certify import CertifyError, Count, count
+from graphmerge.certify import CertifyError, Drawn, draw, traded_slices
+from graphmerge.certify.coloured import log_order
+from graphmerge.certify.count import SAME
 from graphmerge.certify.nodes import LIMIT
+from graphmerge.certify.refine import log_bound
 from graphmerge.graph import trace
 from graphmerge.symmetry import Symmetry
 from graphmerge.trace.capture import NEW_VALUE
+from graphmerge.trace.inputs import Inputs
 from graphmerge.verify import Verification, verify
 
-LOCATED: Final = 60_000  # nodes of a graph whose missed freedom is located
+EXACT: Final = 400_000  # nodes of a graph whose automorphisms are searched for where colours alone do not tell
 UNSEEN: Final = (
     "either unsound in a way that the verification did not see, or it holds for a reason that the scalar graph does "
     "not show"
@@ -39,7 +43,7 @@ class Certificate:
         counted: natural log of the number of automorphisms that move units of axes; None where not counted.
         slices_log_order: natural log of how many times more there are if whole slices of one tensor trade places too.
         slices: the tensors in which they do.
-        missed: axes on which more can move than was derived; empty where the graph is too large to locate them.
+        missed: axes on which more can move than was derived.
         reason: why there is no count, or what is wrong; empty if complete.
         verification: what random elements of the symmetry did to the outputs.
         symmetry: what was certified.
@@ -86,9 +90,10 @@ def certify(
     """Derive the symmetry of a model, verify it, and count exactly how many permutations there are.
 
     The count takes another way than the derivation: it unrolls the model into one node for each scalar operation and
-    counts the automorphisms of that graph (`graphmerge.certify.count`). The derived elements are among them, so equal
-    numbers prove that none was missed. A Hugging Face model that is too large to be unrolled is certified on a copy
-    with the same config made tiny, of which ``Certificate.shrunk`` says what was changed.
+    counts the automorphisms of that graph. The derived elements are among them, so equal numbers prove that none was
+    missed. A bound from above that the derivation meets proves it too (`graphmerge.certify.refine`); where it does not,
+    BLISS counts exactly (`graphmerge.certify.count`). A Hugging Face model that is too large to be unrolled is
+    certified on a copy with the same config made tiny, of which ``Certificate.shrunk`` says what was changed.
 
     Args:
         model: any module. The values of its parameters do not matter.
@@ -115,21 +120,21 @@ def certify(
         "shrunk": subject.shrunk,
     }
     names = tuple(name for name in verified.outputs if not name.startswith(NEW_VALUE))
-    count_or_reason = _count(subject, names, derived, limit, slices)
-    if isinstance(count_or_reason, str):
-        reason = count_or_reason if verified.ok else f"UNSOUND: {verified.wrong}; {count_or_reason}"
+    held = _count(subject, names, derived, limit)
+    if isinstance(held, str):
+        reason = held if verified.ok else f"UNSOUND: {verified.wrong}; {held}"
         return Certificate(None if verified.ok else False, reason=reason, seconds=time.perf_counter() - start, **known)
-    held, found = count_or_reason, count_or_reason.found
+    more, traded = _slices(subject, names, held, limit) if slices else (0.0, ())
     return Certificate(
         complete=_complete(held, verified),
-        counted=found.log_order,
-        slices_log_order=found.slices_log_order,
-        slices=found.slices,
-        missed=locate(found, held.factors, derived) if held.surplus > SAME and held.locatable else (),
+        counted=held.counted,
+        slices_log_order=more,
+        slices=traded,
+        missed=locate(held.drawn, held.factors, derived) if held.surplus > SAME and held.counted is not None else (),
         reason=_verdict(held, verified),
-        length=held.length,
-        nodes=found.nodes,
-        edges=found.edges,
+        length=held.inputs.length,
+        nodes=len(held.drawn.graph.colours),
+        edges=len(held.drawn.graph.edges),
         seconds=time.perf_counter() - start,
         **known,
     )
@@ -137,16 +142,11 @@ def certify(
 
 @dataclass(frozen=True)
 class _Held:
-    """A count, and the factors of the derived symmetry that it is held against."""
+    """A scalar graph, and the factors of the derived symmetry that its automorphisms are held against."""
 
-    found: Count
-    length: int | None
+    drawn: Drawn
+    inputs: Inputs
     factors: tuple[Factor, ...]
-
-    @property
-    def locatable(self) -> bool:
-        """Finding the axes takes the group itself, not its order alone: minutes for a large graph."""
-        return self.found.nodes <= LOCATED
 
     @cached_property
     def unread(self) -> tuple[str, ...]:
@@ -154,15 +154,43 @@ class _Held:
         return tuple(dict.fromkeys(f.group for f in self.factors if not self._read(f)))
 
     @cached_property
+    def derived(self) -> float:
+        """Log-order of what was derived, of what outputs depend on."""
+        return math.fsum(f.log_order for f in self.factors if self._read(f))
+
+    @cached_property
+    def bound(self) -> float:
+        """What the log-order of the automorphisms cannot exceed."""
+        return log_bound(self.drawn.graph)
+
+    @cached_property
+    def counted(self) -> float | None:
+        """Log-order of the automorphisms; None if they are at most as many as ``bound`` says, and too many to search.
+
+        A bound that the derivation reaches is the number, as the derived elements are automorphisms.
+        """
+        if self.bound <= self.derived + SAME:
+            return self.bound
+        return log_order(self.drawn.graph) if len(self.drawn.graph.colours) <= EXACT else None
+
+    @property
     def surplus(self) -> float:
-        """How much larger the counted log-order is than the derived one, of what outputs depend on."""
-        return self.found.log_order - math.fsum(f.log_order for f in self.factors if self._read(f))
+        """How much larger the log-order of the automorphisms is, or may be, than the derived one."""
+        return (self.bound if self.counted is None else self.counted) - self.derived
 
     def _read(self, factor: Factor) -> bool:
-        return any(entry in self.found.graph.entries for move in factor.moves for entry in move)
+        return any(entry in self.drawn.graph.entries for move in factor.moves for entry in move)
 
 
-def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit: int, slices: bool) -> _Held | str:
+def _slices(subject: Subject, outputs: tuple[str, ...], held: _Held, limit: int) -> tuple[float, tuple[str, ...]]:
+    """By how much the log-order grows where slices may trade places, and where; nothing if that is not known."""
+    if held.counted is None:
+        return 0.0, ()
+    whole = draw(subject.model, held.inputs.kwargs or held.inputs.args, outputs, limit, tell_slices=False)
+    return traded_slices(held.drawn, whole, held.counted)
+
+
+def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit: int) -> _Held | str:
     """The least count over the lengths, or why there is none.
 
     A permutation that leaves the function alone does so at every length, so that each count is a bound from above. The
@@ -175,13 +203,14 @@ def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit:
         if settled and inputs is not subject.inputs:
             continue
         try:
-            found = count(subject.model, inputs.kwargs or inputs.args, outputs, limit, slices)
+            drawn = draw(subject.model, inputs.kwargs or inputs.args, outputs, limit)
+            parts = best.factors if best else tuple(factors(derived, drawn.tensors))  # entries have the same numbers
+            held = _Held(drawn, inputs, parts)
+            surplus = held.surplus
         except CertifyError as error:
             return best or str(error)
-        parts = best.factors if best else tuple(factors(derived, found.tensors))  # entries have the same numbers
-        held = _Held(found, inputs.length, parts)
-        settled = settled or (best is not None and abs(held.surplus - best.surplus) < SAME)
-        if best is None or (len(held.unread), held.surplus) < (len(best.unread), best.surplus - SAME):
+        settled = settled or (best is not None and abs(surplus - best.surplus) < SAME)
+        if best is None or (len(held.unread), surplus) < (len(best.unread), best.surplus - SAME):
             best = held
         if best.surplus <= SAME and not best.unread:
             break
@@ -189,18 +218,22 @@ def _count(subject: Subject, outputs: tuple[str, ...], derived: Symmetry, limit:
 
 
 def _complete(held: _Held, verified: Verification) -> bool | None:
-    if abs(held.surplus) > SAME or not verified.ok:
+    if not verified.ok or held.surplus < -SAME or (held.surplus > SAME and held.counted is not None):
         return False
-    return None if held.unread else True
+    return None if held.unread or held.counted is None else True
 
 
 def _verdict(held: _Held, verified: Verification) -> str:
     """What is wrong, in a sentence; empty if the derivation holds and is complete."""
     wrong = [] if verified.ok else [f"UNSOUND: {verified.wrong}"]
     if held.surplus > SAME:
-        times = math.exp(min(held.surplus, 700))
-        where = "" if held.locatable else f" (not located: the counted graph has more than {LOCATED:,} nodes)"
-        wrong.append(f"there are {times:.6g} times as many permutations as were derived{where}")
+        times = f"{math.exp(min(held.surplus, 700)):.6g} times as many permutations as were derived"
+        if held.counted is None:
+            wrong.append(
+                f"there are at most {times}; the graph has more than {EXACT:,} nodes, too many to count exactly"
+            )
+        else:
+            wrong.append(f"there are {times}")
     elif held.surplus < -SAME:
         tested = "unsound, as the verification shows" if wrong else UNSEEN
         times = math.exp(min(-held.surplus, 700))
@@ -209,6 +242,6 @@ def _verdict(held: _Held, verified: Verification) -> str:
             f"counted; it is {tested}"
         )
     if held.unread:
-        where = f" at {held.length} positions" if held.length else ""
+        where = f" at {held.inputs.length} positions" if held.inputs.length else ""
         wrong.append(f"no output depends on what these groups move{where}: {', '.join(held.unread[:8])}")
     return "; ".join(wrong)

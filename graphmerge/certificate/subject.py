@@ -26,12 +26,13 @@ class Subject:
 
     def at_lengths(self) -> Iterator[Inputs]:
         """The inputs at the lengths to count at, as far as the model runs on them, and last as they are."""
-        if self.inputs.length is not None:
-            for length in LENGTHS:
-                inputs = self.inputs.resized(length)
-                if length != self.inputs.length and _runs(self.model, inputs):
-                    yield inputs
-        yield self.inputs
+        given = self.inputs.length
+        for length in LENGTHS if given is not None else ():
+            inputs = self.inputs if length == given else self.inputs.resized(length)
+            if length == given or _runs(self.model, inputs):
+                yield inputs
+        if given not in LENGTHS:
+            yield self.inputs
 
 
 def subject_of(model: torch.nn.Module, example_inputs: Any, shrinking: bool) -> Subject:

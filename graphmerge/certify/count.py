@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from graphmerge.certify.coloured import Coloured, colour, log_order, orbits
 from graphmerge.certify.nodes import LIMIT
+from graphmerge.certify.refine import log_bound
 from graphmerge.certify.unroll import unroll
+
+SAME: Final = 1e-6  # log-orders closer than this are equal: the least factor there is is ln 2
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The scalar computation graph of a model.
+
+    Attributes:
+        graph: what outputs are computed from.
+        tensors: for every parameter the nodes of its entries, in its shape; aliases have the same.
+        names: for every entry the names of the tensors that it is in.
+    """
+
+    graph: Coloured = field(repr=False)
+    tensors: Mapping[str, torch.Tensor] = field(repr=False)
+    names: Mapping[int, tuple[str, ...]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -26,9 +43,6 @@ class Count:
         slices: the tensors in which they do.
         nodes: vertices of the counted graph.
         edges: its edges.
-        seconds: what it took.
-        graph: the counted graph.
-        tensors: for every parameter the nodes of its entries, in its shape; aliases have the same.
     """
 
     log_order: float
@@ -36,9 +50,22 @@ class Count:
     slices: tuple[str, ...]
     nodes: int
     edges: int
-    seconds: float
-    graph: Coloured = field(repr=False, compare=False)
-    tensors: Mapping[str, torch.Tensor] = field(repr=False, compare=False)
+
+
+def draw(
+    model: torch.nn.Module,
+    example_inputs: Any,
+    outputs: tuple[str, ...] | None,
+    limit: int = LIMIT,
+    tell_slices: bool = True,
+) -> Drawn:
+    """Unroll a model and draw its graph; entries of one tensor are alike, of one slice if ``tell_slices``.
+
+    Raises:
+        CertifyError: as `count`.
+    """
+    unrolled = unroll(model, example_inputs, outputs, tell_slices=tell_slices, limit=limit)
+    return Drawn(colour(unrolled), unrolled.tensors, unrolled.entries)
 
 
 def count(
@@ -66,26 +93,25 @@ def count(
         CertifyError: an op that cannot be unrolled (control flow or routing by activations, an op unknown here), a
             model that is too large or does not run on symbols, or igraph is not installed.
     """
-    start = time.perf_counter()
-    told = unroll(model, example_inputs, outputs, tell_slices=True, limit=limit)
-    axes = colour(told)
-    order = most = log_order(axes)
-    traded: tuple[str, ...] = ()
+    told = draw(model, example_inputs, outputs, limit)
+    order = log_order(told.graph)
+    more, traded = 0.0, tuple[str, ...]()
     if slices:
-        whole = unroll(model, example_inputs, outputs, tell_slices=False, limit=limit)
-        every = colour(whole)
-        most = log_order(every)
-        if most - order > 1e-9:  # parameter entries were made first, and are the same nodes in both graphs
-            before, after = orbits(axes), orbits(every)
-            moved = {name for n in after if before[n] != after[n] for name in whole.entries[n]}
-            traded = tuple(name for name, _ in model.named_parameters() if name in moved)
-    return Count(
-        log_order=order,
-        slices_log_order=most - order,
-        slices=traded,
-        nodes=len(axes.colours),
-        edges=len(axes.edges),
-        seconds=time.perf_counter() - start,
-        graph=axes,
-        tensors=told.tensors,
-    )
+        more, traded = traded_slices(told, draw(model, example_inputs, outputs, limit, tell_slices=False), order)
+    return Count(order, more, traded, nodes=len(told.graph.colours), edges=len(told.graph.edges))
+
+
+def traded_slices(told: Drawn, whole: Drawn, order: float) -> tuple[float, tuple[str, ...]]:
+    """By how much the log-order grows from ``order`` where slices may trade places, and in which tensors they do.
+
+    Raises:
+        CertifyError: igraph is needed, and not installed.
+    """
+    if log_bound(whole.graph) - order < SAME:
+        return 0.0, ()
+    most = log_order(whole.graph)
+    if most - order < SAME:
+        return 0.0, ()
+    before, after = orbits(told.graph), orbits(whole.graph)  # entries were made first, and are the same nodes in both
+    moved = {name for n in after if before[n] != after[n] for name in whole.names[n]}
+    return most - order, tuple(name for name in whole.tensors if name in moved)

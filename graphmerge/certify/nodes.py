@@ -14,7 +14,7 @@ from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.interned import Array, Column, numbered
 
 Number = bool | int | float | complex
-LIMIT: Final = 2_000_000  # nodes; what is larger takes minutes, and gigabytes
+LIMIT: Final = 6_000_000  # nodes; so many take half a minute and 5 GB
 
 MANY: Final = 100  # constants, which are then looked up once each
 

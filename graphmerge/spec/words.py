@@ -33,9 +33,9 @@ def fold_words(entries: Sequence[Entry], letters: Letters, depth: int = 0) -> li
             previous, at = "", at + 1
             continue
         body, following = entries[at : at + period], entries[at + period : at + 2 * period]
-        places = [_place(name, other) for (name, _), (other, _) in zip(body, following)]
+        places = _places(body, following)
         letter = letters.pick_words(words, depth, is_last=_all_last(body, places), avoid={previous})
-        templates = [[_replaced(name, place or 0, f"{{{letter}}}"), said] for (name, said), place in zip(body, places)]
+        templates = [[_replaced(name, place, f"{{{letter}}}"), said] for (name, said), place in zip(body, places)]
         folded += fold_words(templates, letters, depth + 1)
         previous, at = letter, at + period * len(words)
     return folded
@@ -44,9 +44,9 @@ def fold_words(entries: Sequence[Entry], letters: Letters, depth: int = 0) -> li
 def _words(entries: Sequence[Entry], at: int, period: int) -> list[str]:
     """The words by which the ``period`` entries from ``at`` on come again and again, at least two; else none."""
     body, following = entries[at : at + period], entries[at + period : at + 2 * period]
-    places = [_place(name, other) for (name, _), (other, _) in zip(body, following)]
+    places = _places(body, following)
     loops = {frozenset(LETTER.findall(name)) for name, _ in body}
-    if len(places) < period or None in places or len(loops) > 1:  # other letters would loop outside of this one
+    if len(places) < period or len(loops) > 1:  # other letters would loop outside of this one
         return []
     if not any(loops) and not _all_last(body, places):
         return []  # modules that come once, like embeddings, read better by their full names
@@ -63,13 +63,19 @@ def _words(entries: Sequence[Entry], at: int, period: int) -> list[str]:
     return words if len(words) > 1 else []
 
 
-def _all_last(body: Sequence[Entry], places: Sequence[int | None]) -> bool:
+def _all_last(body: Sequence[Entry], places: Sequence[int]) -> bool:
     """Whether it is the last component of every name that differs."""
     return all(place == len(_parts(name)) - 1 for place, (name, _) in zip(places, body))
 
 
 def _parts(name: str) -> list[str]:
     return name.removesuffix("?").split(".")
+
+
+def _places(body: Sequence[Entry], following: Sequence[Entry]) -> list[int]:
+    """Which component of each name differs in the entry that follows for it, as far as that is one."""
+    found = [_place(name, other) for (name, _), (other, _) in zip(body, following)]
+    return [place for place in found if place is not None]
 
 
 def _place(name: str, other: str) -> int | None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-# whoever runs the tests may ignore interrupts, as shells do for what they start in the background; a child inherits that
+# who runs the tests may ignore interrupts, as shells do for what runs in the background, and children inherit that
 SLOW = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 SLOW += "import time, graphmerge_command; import builtins; real = builtins.__import__\n"
 # the import of the command line never ends, as if torch took its time
