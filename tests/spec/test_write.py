@@ -88,7 +88,6 @@ tensors:
   h.{l}.self.v.bias: i
   h.{l}.self.o.{n}: d
 """,
-
     "pairs on two axes, either way round, and in one piece": """\
 groups:
   pairs: 6
