@@ -1,4 +1,4 @@
-"""The bound from colours: never below the exact count, equal to it where cells are orbits, above it where they are not."""
+"""The bound from colours: never below the exact count, equal where cells are orbits, above where they are not."""
 
 from __future__ import annotations
 
