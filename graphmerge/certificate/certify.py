@@ -43,7 +43,7 @@ class Certificate:
         counted: natural log of the number of automorphisms that move units of axes; None where not counted.
         slices_log_order: natural log of how many times more there are if whole slices of one tensor trade places too.
         slices: the tensors in which they do.
-        missed: axes on which more can move than was derived.
+        missed: axes on which more can move than was derived, or may, if ``counted`` is None.
         reason: why there is no count, or what is wrong; empty if complete.
         verification: what random elements of the symmetry did to the outputs.
         symmetry: what was certified.
@@ -130,7 +130,7 @@ def certify(
         counted=held.counted,
         slices_log_order=more,
         slices=traded,
-        missed=locate(held.drawn, held.factors, derived) if held.surplus > SAME and held.counted is not None else (),
+        missed=locate(held.drawn, held.factors, derived) if held.surplus > SAME else (),
         reason=_verdict(held, verified),
         length=held.inputs.length,
         nodes=len(held.drawn.graph.colours),
