@@ -12,6 +12,7 @@ import torch
 from graphmerge.trace.capture import NEW_VALUE, state_of
 from graphmerge.trace.functional import functional, op_name, opaque_write
 from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.moving import moving_tensors
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 from graphmerge.trace.spread import spread_axes
 
@@ -100,7 +101,10 @@ class _Builder:
             self._fold(node)
             return
         if self._is_nothing(node):
-            self._nothing_but_bias(node)
+            self._spread_out(node, _bias(node))
+            return
+        if (chosen := self._choice(node)) is not None:
+            self._spread_out(node, chosen)
             return
         if op_name(node) in SHAPE_OPS:
             self._fold_shape(node)
@@ -145,18 +149,28 @@ class _Builder:
         bias = _bias(node)
         return op_name(node) in PRODUCT_OPS and any(self._is_zero(n) for n in node.all_input_nodes if n is not bias)
 
-    def _nothing_but_bias(self, node: torch.fx.Node) -> None:
-        """A product with zero is zero, or its bias at every place."""
-        bias, shape = _bias(node), tuple(node.meta["val"].shape)
-        if bias is None or self._is_zero(bias):
+    def _choice(self, node: torch.fx.Node) -> torch.fx.Node | None:
+        """What ``where`` takes at every place, if a constant decides that it is the same of its two tensors."""
+        if op_name(node) != "where" or len(node.args) != 3:
+            return None
+        mask = self.values.get(node.args[0])  # type: ignore[arg-type]
+        if not isinstance(mask, torch.Tensor) or mask.numel() == 0 or bool(mask.any()) != bool(mask.all()):
+            return None
+        chosen = node.args[1 if bool(mask.any()) else 2]
+        return chosen if isinstance(chosen, torch.fx.Node) else None
+
+    def _spread_out(self, node: torch.fx.Node, source: torch.fx.Node | None) -> None:
+        """The result has the entries of ``source`` at every place; zeros without it."""
+        shape = tuple(node.meta["val"].shape)
+        if source is None or self._is_zero(source):
             self._fold_zero(node)
             return
-        if bias in self.values:
-            self.values[node] = self.values[bias].expand(shape)
+        if source in self.values:
+            self.values[node] = self.values[source].expand(shape)
             self._constant(node)
             return
         place = node.meta.get("graphmerge", ("", ""))
-        args = (self._ref(bias), shape)
+        args = (self._ref(source), shape)
         self.program.nodes.append(Node(node.name, "aten.expand.default", args, {}, self._outputs(node), *place))
 
     def _outputs(self, node: torch.fx.Node) -> tuple[Ref, ...]:
@@ -273,25 +287,3 @@ def to_numpy(value: torch.Tensor) -> np.ndarray:
     if value.dtype in (torch.bfloat16, torch.float16):
         value = value.float()
     return value.resolve_conj().resolve_neg().numpy()
-
-
-def _varies(tensor: torch.Tensor) -> bool:
-    return tensor.numel() == 0 or not bool((tensor == tensor.flatten()[0]).all()) or not bool(tensor.isfinite().all())
-
-
-def moving_tensors(model: torch.nn.Module) -> dict[str, str]:
-    """Kind of each tensor that training changes: parameters, and buffers of modules that update them.
-
-    Integer buffers and tables are constants whatever their flag; a persistent floating buffer moves if its module also
-    counts batches (running statistics), or if all its entries are alike, so that it says nothing yet. Else it is a
-    table.
-    """
-    kinds = {name: "parameter" for name, _ in model.named_parameters()}
-    for path, module in model.named_modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            updated = any(n.startswith("num_batches") for n, _ in module.named_buffers(recurse=False))
-            if name in module._non_persistent_buffers_set or not buffer.is_floating_point():
-                continue
-            if updated or not (buffer.is_meta or _varies(buffer)):
-                kinds[f"{path}.{name}" if path else name] = "buffer"
-    return kinds

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import graphmerge as gm
-from graphmerge.trace.build import moving_tensors
 from graphmerge.trace.inputs import Inputs
+from graphmerge.trace.moving import moving_tensors
 from graphmerge.trace.program import Program
 from graphmerge.trace.sizes import trace_once
 from graphmerge.verify import verify
@@ -202,3 +202,31 @@ def test_what_zeros_are_multiplied_with_is_read_no_more_with_a_bias() -> None:
     assert ("idle.weight", "unread: no op reads this part") in {
         (a.tensor, p.reason) for p in symmetry.pinned for a in p.axes
     }
+
+
+class Chooses(nn.Module):
+    """``where`` with a mask that is no input: which side counts is known, if it is one side."""
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Embedding(13, 6), nn.Embedding(13, 6), nn.Linear(6, 13)
+        self.mask = mask
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.where(self.mask, self.left(ids), self.right(ids) * torch.arange(6)))
+
+
+@pytest.mark.parametrize(
+    ("mask", "free"),
+    [
+        pytest.param(torch.tensor(True), 1, id="the left side, which can move"),
+        pytest.param(torch.tensor(False), 0, id="the right side, which cannot"),
+        pytest.param(torch.arange(6) > 2, 0, id="both, which is held as a whole"),
+    ],
+)
+def test_where_a_constant_takes_one_side_the_other_holds_nothing(mask: torch.Tensor, free: int) -> None:
+    model = Chooses(mask).eval()
+    symmetry = gm.trace(model, IDS).symmetry()
+    assert symmetry.log_order() == pytest.approx(free * ln(6))
+    assert verify(model, symmetry, IDS).ok
+    assert gm.certify(model, IDS).complete is (mask.dim() == 0)  # of a mask of units each side is left less than it has
