@@ -92,14 +92,19 @@ def _totals(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
 
 
 def _transformers(rows: Sequence[Row], fields: dict[str, str]) -> list[str]:
-    """The share that is proven of the text and vision models that have attention, where every row says whether."""
+    """The share that is proven of the text and vision models that have attention, where every row says whether.
+
+    Those that did not get so far as to be traced count as if they had.
+    """
     wanted = [r for r in rows if fields[r["model_type"]] in ("text", "vision", "text and vision")]
-    attending = [r for r in wanted if r.get("attends")]
-    if not attending or any(r["status"] in ("proven", "sound") and r.get("attends") is None for r in wanted):
+    if any(r["status"] in ("proven", "sound") and r.get("attends") is None for r in wanted):
+        return []
+    attending = [r for r in wanted if r.get("attends") is not False and r["status"] != "not constructible"]
+    if not attending:
         return []
     counts = Counter(r["status"] for r in attending)
     return [
-        f"Of the {len(attending)} cases of text and vision that were traced and have attention (a softmax), "
+        f"Of the {len(attending)} constructible cases of text and vision that have attention (a softmax), "
         f"{counts['proven']} are proven: {100 * counts['proven'] / len(attending):.1f} %."
     ]
 

@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 
 def capture(
-    model: torch.nn.Module, inputs: Inputs, choose: Outputs
+    model: torch.nn.Module, inputs: Inputs, choose: Outputs, values_decide: bool = False
 ) -> tuple[torch.fx.GraphModule, dict[str, str], list[str]]:
-    """Trace one forward pass in eval mode without grad.
+    """Trace one forward pass in eval mode without grad; with real values at once where it is known that they decide.
 
     Returns the graph, the name of each placeholder (a state-dict key, or ``input:NAME``), and notes. Every node's meta
     has ``graphmerge`` = (module path, source line). The fast path runs on fake tensors and needs no weights; control
@@ -47,8 +47,10 @@ def capture(
         TraceError: neither way could run the model.
     """
     with torch.no_grad(), _quiet():
+        why: Exception = ValueRead("as in another run of it")
         try:
-            return *_attempt(model, inputs, choose, _recorded), []
+            if not values_decide:
+                return *_attempt(model, inputs, choose, _recorded), []
         except Exception as error:
             logger.debug("not recorded: %s", _first_line(error))  # make_fx will do, or say what is wrong
             why = error

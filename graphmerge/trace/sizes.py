@@ -17,8 +17,10 @@ from graphmerge.trace.ways import DEPENDS, DRAWS, IDS_DECIDE, note_of, numbers_d
 SIZES = 2
 
 
-def trace_once(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None) -> Program:
-    """One forward pass as a `Program`.
+def trace_once(
+    model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] | None = None, values_decide: bool = False
+) -> Program:
+    """One forward pass as a `Program`; ``values_decide`` spares the attempt to do without values.
 
     Raises:
         TraceError: the model cannot be run, or returns nothing to keep.
@@ -27,7 +29,7 @@ def trace_once(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] 
     def chosen(returned: Any) -> dict[str, torch.Tensor]:
         return choose_outputs(returned, outputs)
 
-    graph, names, notes = capture(model, inputs, chosen)
+    graph, names, notes = capture(model, inputs, chosen, values_decide)
     return build(model, graph, names, inputs, notes)
 
 
@@ -47,7 +49,7 @@ def trace_all(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...] |
     ways = {way_of(first)}
     for seed in range(DRAWS):
         try:
-            program = trace_once(*other_values(model, first.example, seed), outputs)
+            program = trace_once(*other_values(model, first.example, seed), outputs, values_decide=True)
         except TraceError:
             continue
         if program.outputs.keys() == first.outputs.keys() and way_of(program) not in ways:
@@ -77,7 +79,8 @@ def trace_sizes(model: torch.nn.Module, inputs: Inputs, outputs: tuple[str, ...]
     programs: list[Program] = []
     for length in lengths(model, inputs):
         try:
-            programs.append(trace_once(model, inputs.resized(length), outputs))
+            values_decide = any(program.decided for program in programs)
+            programs.append(trace_once(model, inputs.resized(length), outputs, values_decide))
         except TraceError:
             if not inputs.ids:
                 return [trace_once(model, inputs, outputs)]
