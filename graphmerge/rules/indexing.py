@@ -173,12 +173,14 @@ def looked_up(
     """Axes of ``x``, axes of ``x[indices]``, the indices as terms, sizes, and the letters that are looked up: pinned,
     but for those that labels name.
 
+    The axes of the indices come where the indexed ones were; first, if those were not neighbours.
+
     Raises:
-        NotCovered: what is looked up is not one run of axes, or a mask selects.
+        NotCovered: no index, or a mask selects.
     """
     where = [d for d, i in enumerate(indices) if i is not None]
-    if not where or where != list(range(where[0], where[-1] + 1)):
-        raise NotCovered("indexed axes that are not neighbours")
+    if not where:
+        raise NotCovered("no axis is indexed")
     given = [i for i in indices if i is not None]
     if any(_is_mask(call, i) for i in given):
         raise NotCovered("a mask that selects entries")
@@ -187,7 +189,9 @@ def looked_up(
     for i in given:
         for letter, n in zip(looked[len(looked) - len(i.shape) :], i.shape):
             sizes[letter] = max(n, sizes.get(letter, 1))
-    read = [*axes[: where[0]], *((i,) for i in looked), *axes[where[-1] + 1 :]]
+    kept = [axis for d, axis in enumerate(axes) if d not in where]
+    before = where[0] if where[-1] - where[0] == len(where) - 1 else 0
+    read = [*kept[:before], *((i,) for i in looked), *kept[before:]]
     held: Terms = []
     pins = []
     for d, i in zip(where, given):

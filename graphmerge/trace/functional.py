@@ -7,11 +7,11 @@ written; so the slice is put back by a ``cat`` with the units around it, and oth
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils import _pytree
 
 aten = torch.ops.aten
@@ -93,11 +93,12 @@ class _Rewrite:
         node.meta = dict(like.meta) | {"val": self._try(target, args, kwargs)}
         return node
 
-    def _opaque(self, whole: torch.fx.Node, value: torch.fx.Node, node: torch.fx.Node) -> torch.fx.Node:
-        """The value of ``whole`` after a write of which nothing is known but what was written."""
-        made = self.graph.call_function(
-            opaque_write, (whole if whole.graph is self.graph else self._value(whole), value)
-        )
+    def _opaque(
+        self, whole: torch.fx.Node, value: torch.fx.Node, node: torch.fx.Node, places: Sequence[torch.fx.Node] = ()
+    ) -> torch.fx.Node:
+        """The value of ``whole`` after a write of which nothing is known but what was written, and what says where."""
+        here = whole if whole.graph is self.graph else self._value(whole)
+        made = self.graph.call_function(opaque_write, (here, value, *map(self._value, places)))
         made.meta = dict(node.meta) | {"val": whole.meta["val"]}
         return made
 
@@ -129,7 +130,10 @@ class _Rewrite:
             return None
         with self.fake:
             here = torch.empty_strided(before.shape, before.stride(), dtype=before.dtype, device="cpu")
-        there = self._try(node.target, (here, *node.args[1:]), dict(node.kwargs))
+        try:
+            there = self._try(node.target, (here, *node.args[1:]), dict(node.kwargs))
+        except DataDependentOutputException:  # a slice up to a number that a tensor says: a view, whatever it is
+            return source
         there = there[0] if isinstance(there, (list, tuple)) else there
         return source if there.untyped_storage()._cdata == here.untyped_storage()._cdata else None
 
@@ -171,6 +175,8 @@ class _Rewrite:
         shape, dtype = list(whole.meta["val"].shape), whole.meta["val"].dtype
         if any(True for _ in _write_targets(view)):
             return value
+        if places := view.all_input_nodes[1:]:  # tensors say which part it is
+            return self._opaque(whole, value, node, places)
         if name in PERMUTING:
             order = _order(view, len(shape))
             return self._call(node, aten.permute.default, value, [order.index(d) for d in range(len(order))])

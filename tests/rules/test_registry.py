@@ -93,7 +93,6 @@ NOT_COVERED = {
         {"enable_gqa": True},
     ),
     "a mask that selects": Example("aten.index.Tensor", (f(3, 4), [mask(3), index(4, 2)])),
-    "not neighbours": Example("aten.index.Tensor", (f(3, 4, 3), [index(3, 2), None, index(3, 2)])),
     "a flattened input": Example("aten.take_along_dim.default", (f(3, 4), index(12, 5))),
     "units 0::2 of 5": Example("aten.slice.Tensor", (f(5, 3), 0, 0, 5, 2)),
     "not constant": Example("aten.pad.default", (f(3, 4), [1, 1], "reflect")),

@@ -240,3 +240,24 @@ def test_a_buffer_that_is_only_read_moves_along() -> None:
     model = Remembers("not at all").eval()
     symmetry = gm.trace(model, IDS).symmetry()
     assert {a.tensor for a in symmetry["up"].members} == {"up.weight", "up.bias", "head.weight", "mean"}
+
+
+class UpTo(nn.Module):
+    """A slice that ends where a tensor says, and something written into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(13, 6), nn.Linear(6, 13)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids).clone()
+        x.narrow(1, (ids > 3).sum() - 1, 1).mul_(torch.arange(6.0))
+        return self.head(x)
+
+
+def test_a_slice_whose_place_a_tensor_says_is_a_view() -> None:
+    model, ids = UpTo().eval(), torch.tensor([[1, 4, 2, 5]])
+    with pytest.warns(gm.GraphMergeWarning, match="opaque_write"):
+        symmetry = gm.trace(model, ids).symmetry()
+    assert symmetry.log_order() == 0
+    assert gm.verify(model, symmetry, ids).ok
