@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import graphmerge as gm
+from graphmerge.errors import GraphMergeWarning
 from graphmerge.trace.capture import capture
 from graphmerge.trace.functional import functional
 from graphmerge.trace.inputs import Inputs
@@ -257,7 +258,7 @@ class UpTo(nn.Module):
 
 def test_a_slice_whose_place_a_tensor_says_is_a_view() -> None:
     model, ids = UpTo().eval(), torch.tensor([[1, 4, 2, 5]])
-    with pytest.warns(gm.GraphMergeWarning, match="opaque_write"):
+    with pytest.warns(GraphMergeWarning, match="opaque_write"):
         symmetry = gm.trace(model, ids).symmetry()
     assert symmetry.log_order() == 0
     assert gm.verify(model, symmetry, ids).ok
