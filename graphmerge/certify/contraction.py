@@ -105,10 +105,12 @@ def _turned(kernel: torch.Tensor, groups: int) -> torch.Tensor:
 @unrolls(REDUCTIONS)
 def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: Any) -> Any:
     """One node for all that a result is reduced from; where an extreme is, is a label."""
-    along = [dim] if any(argument.name == "dim" for argument in func._schema.arguments) else []
+    takes_dim = any(argument.name == "dim" for argument in func._schema.arguments)
+    along = [[] if dim is None else dim] if takes_dim else []  # no axes are all axes
     result = like(func, source, *along, *args, **kwargs)
     nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
-    ids = nodes.reduce_each(REDUCTIONS[name], lines)
+    whole = result if isinstance(result, torch.Tensor) else result[0]
+    ids = nodes.reduce_each(REDUCTIONS[name], lines, decides=not (whole.is_floating_point() or whole.is_complex()))
     if isinstance(result, torch.Tensor):
         return tensor_of(nodes, ids, result)
     op = ("ranked", 0, name == "max")

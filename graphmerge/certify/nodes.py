@@ -196,15 +196,22 @@ class Nodes:
         self._constant.add(np.zeros(len(rows), np.bool_))
         self._decided.add(np.zeros(len(rows), np.bool_))
 
-    def reduce_each(self, op: str, rows: torch.Tensor) -> torch.Tensor:
-        """One node for a whole reduction (`REDUCERS`) of each row, (n, arity) -> (n,); of constants, their value."""
-        known = self.is_constant(rows).all(1)
-        if not known.any():
-            return self.apply_each(op, rows, ordered=False)
+    def reduce_each(self, op: str, rows: torch.Tensor, decides: bool = False) -> torch.Tensor:
+        """One node for a whole reduction (`REDUCERS`) of each row, (n, arity) -> (n,); of constants, their value.
+
+        So is one that ``decides`` what is computed, a truth value or a whole number, where inputs alone decide it.
+        """
+        given = self.is_decided(rows).all(1)
+        known = given if decides else self.is_constant(rows).all(1)
         ids = torch.empty(len(rows), dtype=torch.int64)
         ids[~known] = self.apply_each(op, rows[~known], ordered=False)
-        ids[known] = _once_each(rows[known], lambda row: self.reduce(op, row))
+        ids[known] = _once_each(rows[known], lambda row: self.constant(self._reduced(op, row)))
+        if (decided := given & ~known).any():
+            self.decide(ids[decided], [self._reduced(op, row) for row in rows[decided].tolist()])
         return ids
+
+    def _reduced(self, op: str, row: Sequence[int]) -> Number:
+        return REDUCERS[op]([self.value(c) for c in row])
 
     def reduce(self, op: str, children: Sequence[int]) -> int:
         """The same for a single row."""

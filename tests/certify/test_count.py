@@ -318,6 +318,32 @@ def test_what_cannot_be_unrolled_is_named(how: Callable[[torch.Tensor], torch.Te
     assert issubclass(CertifyError, GraphMergeError)
 
 
+class Given(nn.Module):
+    """What is computed depends on numbers that are given, not on weights."""
+
+    def __init__(self, how: Callable[[torch.Tensor], bool]) -> None:
+        super().__init__()
+        self.up, self.down, self.how = nn.Linear(2, 4), nn.Linear(4, 2), how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.up(x).exp()
+        return self.down(hidden if self.how(x) else hidden * torch.arange(4))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda x: x.sum() > 0,
+        lambda x: (x.sum(-1) != -0.25).all(),
+        lambda x: (x > 0).any() and x.amax() > 0.5,
+        lambda x: x.mean() > 0 and x.prod() > 0 and (x > 0).sum() == 2,
+    ],
+)
+def test_numbers_that_are_given_may_decide(how: Callable[[torch.Tensor], bool]) -> None:
+    assert order(Given(how), torch.tensor([[0.25, 0.75]])) == pytest.approx(ln(4))
+    assert order(Given(how), torch.tensor([[-0.25, 0.0]])) == 0
+
+
 def test_an_output_that_is_not_there() -> None:
     with pytest.raises(CertifyError, match="no output 'scores'; the model returns logits"):
         count(Routed(lambda x: {"logits": x}), torch.rand(1, 2), outputs=("scores",))
