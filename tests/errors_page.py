@@ -6,10 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.recipe.malformed import MALFORMED_RECIPES
+from tests.resolve.malformed import MALFORMED_OVERRIDES
 from tests.spec.malformed import MALFORMED, Malformed
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
-SECTIONS = (("Permutation specs", MALFORMED), ("Recipes", MALFORMED_RECIPES))
+READ_FOR = (
+    "They are read for a BERT of two layers, whose groups are `residual` (15 units) and, in every layer,\n"
+    "`layers.{l}.heads` (3), `.qk` and `.v` (5, over the heads) and `.ffn` (7). The numbers are measured on it."
+)
+SECTIONS = (
+    ("Permutation specs", "", MALFORMED),
+    ("Changes of what is derived", READ_FOR, MALFORMED_OVERRIDES),
+    ("Recipes", "", MALFORMED_RECIPES),
+)
 
 
 def page() -> str:
@@ -21,14 +30,14 @@ def page() -> str:
             "Every error names the file, line and column, what is wrong, and what to write instead; several are",
             "reported together. This page is written from the tables that the tests hold the program to, by",
             "`python -m tests.errors_page`.",
-            *(line for title, table in SECTIONS for line in _section(title, table)),
+            *(line for section in SECTIONS for line in _section(*section)),
             "",
         ]
     )
 
 
-def _section(title: str, table: Sequence[Malformed]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", f"{len(table)} files, each with its error.")
+def _section(title: str, about: str, table: Sequence[Malformed]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", f"{len(table)} files, each with its error.", *([about] if about else []))
     for entry in table:
         yield from ("", "```yaml", entry.text.rstrip("\n") or "# an empty file", "```")
         if entry.config is not None:

@@ -95,7 +95,8 @@ def _moved(blocks: tuple[Block, ...], axis: Axis, group: Group, shape: tuple[int
     if not any(block.runs[axis.axis] == run for block in blocks):
         units = run.units()
         if any(np.intersect1d(block.runs[axis.axis].units(), units).size for block in blocks):
-            raise SpecError(f"{axis} is cut in another way in the groups that move this tensor; it cannot be released")
+            shown = f"{axis.tensor}[{axis.axis}]"
+            raise SpecError(f"{shown} is cut in another way in the groups that move this tensor; it cannot be released")
         whole = [Run(0, (n,), (1,)) for n in shape]
         whole[axis.axis] = run
         blocks = (*blocks, Block(tuple(whole), ()))
@@ -116,7 +117,8 @@ def _base(block: Block, base: str, axis: Axis) -> int:
     for only in (dims, near):
         if len(only) == 1:
             return only[0]
-    raise SpecError(f"{axis} does not tell which unit of {base!r} it belongs to; leave 'over' away")
+    shown = f"{axis.tensor}[{axis.axis}]"
+    raise SpecError(f"{shown} does not tell which unit of {base!r} it belongs to; leave 'over' away")
 
 
 def _edited(layout: Layout, edit: Callable[[Move], Move | None]) -> dict[str, tuple[Block, ...]]:

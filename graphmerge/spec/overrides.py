@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import yaml
 
@@ -29,11 +30,14 @@ from graphmerge.errors import SpecError
 from graphmerge.spec.notation import LETTER, NotationError
 from graphmerge.spec.pins import axes_in
 from graphmerge.spec.read import read_sections
-from graphmerge.spec.source import Source
+from graphmerge.spec.source import FollowUpError, Source
 from graphmerge.spec.wording import nearest, quoted
 from graphmerge.symmetry import Part
 
 SECTIONS = ("graphmerge", "derive", "model", "pin", "tie", "release", "rename")
+LONGEST: Final = 200  # characters of a new name
+MOST_LETTERS: Final = 4
+MOST_STARS: Final = 3
 _AXIS = re.compile(r"(.+?)\[(\d{1,6})\](?:\s+(.+))?", re.DOTALL)
 
 
@@ -55,7 +59,7 @@ class Pattern:
         found = {name: tuple(hit[x] for x in letters) for name in known if (hit := self._expression.fullmatch(name))}
         if not found:
             shown = f"; the groups are {', '.join(known[:6])}{' ...' if len(known) > 6 else ''}"
-            raise SpecError(f"{self.place}: no group is called {quoted(self.text)}{nearest(self.text, known) or shown}")
+            raise mistake(self.place, f"no group is called {quoted(self.text)}{nearest(self.text, known) or shown}")
         return found
 
     @property
@@ -64,16 +68,26 @@ class Pattern:
 
     @property
     def _expression(self) -> re.Pattern[str]:
-        parts, seen = [], set()
-        for piece in re.split(r"(\*|\{[A-Za-z]\w*\})", self.text):
-            if piece == "*":
-                parts.append(".*")
-            elif letter := LETTER.fullmatch(piece):
-                parts.append(f"(?P={letter[1]})" if letter[1] in seen else rf"(?P<{letter[1]}>\d+)")
-                seen.add(letter[1])
-            else:
-                parts.append(re.escape(piece))
-        return re.compile("".join(parts))
+        seen: set[str] = set()
+        start, *rest = (_expression(piece, seen) for piece in re.split(r"\*+", self.text))
+        if not rest:
+            return re.compile(start, re.DOTALL)
+        *middle, end = rest
+        # without letters the first place where a piece fits is as good as any other, and no other is tried
+        group = "(?:" if seen else "(?>"
+        return re.compile(start + "".join(f"{group}.*?{piece})" for piece in middle) + ".*" + end, re.DOTALL)
+
+
+def _expression(text: str, seen: set[str]) -> str:
+    """The expression of a text without ``*``: the first of each letter takes a number, the others repeat it."""
+    parts = []
+    for piece in re.split(r"(\{[A-Za-z]\w*\})", text):
+        if letter := LETTER.fullmatch(piece):
+            parts.append(f"(?P={letter[1]})" if letter[1] in seen else rf"(?P<{letter[1]}>\d{{1,6}})")
+            seen.add(letter[1])
+        else:
+            parts.append(re.escape(piece))
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,14 @@ class Overrides:
     rename: tuple[tuple[Pattern, str], ...] = ()
 
 
+def mistake(place: str, message: str) -> SpecError:
+    """The error about something that is written at a place (``file:line:column``)."""
+    error = SpecError(f"{place}: {message}")
+    line, column = place.rsplit(":", 2)[1:]
+    error.position = (int(line), int(column))
+    return error
+
+
 def is_override(text: str, name: str = "<text>") -> bool:
     """Does a spec extend what is derived? False too for what is no spec at all."""
     try:
@@ -133,6 +155,7 @@ def parse_overrides(text: str, name: str = "<text>") -> Overrides:
             "'derive' is true, for a spec that changes what is derived; one that says everything itself has 'groups' "
             "and 'tensors' in its place",
         )
+    _patterns(source, sections.get("model"), "'model'")  # for whoever reads the file; what it says is not used
     found = Overrides(
         pin=tuple(_patterns(source, sections.get("pin"), "'pin'")),
         tie=tuple(_ties(source, sections.get("tie"))),
@@ -146,16 +169,37 @@ def parse_overrides(text: str, name: str = "<text>") -> Overrides:
 def _patterns(source: Source, node: yaml.Node | None, what: str) -> list[Pattern]:
     if node is None:
         return []
+    if isinstance(node, yaml.MappingNode):
+        source.fail(node, f"{what} is a name or a list of names, as in [a, b]")
     items = [node] if isinstance(node, yaml.ScalarNode) else source.items(node, what)
     found = []
     for item in items:
         with source.collecting():
-            found.append(Pattern(source.text(item, f"a name under {what}"), source.place(item)))
+            found.append(_pattern(source, item, f"a name under {what}"))
     return found
+
+
+def _pattern(source: Source, node: yaml.Node, what: str) -> Pattern:
+    """A pattern that is matched in no time, whatever the names."""
+    found = Pattern(source.text(node, what), source.place(node))
+    stars = len(re.findall(r"\*+", found.text))
+    if len(found.letters) > MOST_LETTERS or (found.letters and stars > MOST_STARS):
+        source.fail(node, f"a name has at most {MOST_LETTERS} letters such as {{l}}, and {MOST_STARS} * beside them")
+    return found
+
+
+def _name(source: Source, node: yaml.Node) -> str:
+    """A new name."""
+    text = source.text(node, "a name")
+    if len(text) > LONGEST:
+        source.fail(node, f"a name of {len(text):,} characters; a group has {LONGEST} at most")
+    return text
 
 
 def _ties(source: Source, node: yaml.Node | None) -> list[tuple[Pattern, ...]]:
     found = []
+    if node is not None and not isinstance(node, yaml.SequenceNode):
+        source.fail(node, "'tie' is a list, each entry the names of what shall be one: [[layers.0.qk, layers.0.v]]")
     for item in source.items(node, "'tie'") if node is not None else []:
         with source.collecting():
             patterns = tuple(_patterns(source, item, "'tie'"))
@@ -175,11 +219,13 @@ def _releases(source: Source, node: yaml.Node | None) -> list[Release]:
             if isinstance(value, yaml.MappingNode):
                 fields = source.fields(value, "a release", ("axes", "over"))
                 if "axes" not in fields:
+                    if len(fields) < len(value.value):
+                        raise FollowUpError  # another key in its place, which is reported
                     source.fail(value, "a release needs axes, such as ['lm_head.weight[0]']")
             axes = [fields["axes"]] if isinstance(fields["axes"], yaml.ScalarNode) else None
             axes = source.items(fields["axes"], "the axes to release") if axes is None else axes
             over = _patterns(source, fields.get("over"), "'over'")
-            name = source.text(key, "a name")
+            name = _name(source, key)
             read = tuple(_axis(source, axis) for axis in axes)
             found.append(Release(name, read, tuple(p.text for p in over), source.place(key)))
     return found
@@ -203,8 +249,8 @@ def _renames(source: Source, node: yaml.Node | None) -> list[tuple[Pattern, str]
     found = []
     for key, value in source.entries(node, "'rename'") if node is not None else []:
         with source.collecting():
-            old = Pattern(source.text(key, "a name"), source.place(key))
-            new = source.text(value, "a name")
+            old = _pattern(source, key, "a name")
+            new = _name(source, value)
             if "*" in old.text + new:
                 source.fail(key, "a rename has letters in place of *: layers.{l}.ffn: blocks.{l}.mlp")
             if extra := sorted(set(LETTER.findall(new)) ^ set(old.letters)):

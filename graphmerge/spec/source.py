@@ -69,7 +69,9 @@ class Source:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-            raise SpecError(f"{name}:{where}: not YAML: {_unmasked(error.problem or error.context or '')}") from None
+            problem = _unmasked(error.problem or error.context or "")
+            hint = "; in {...} and [...] a text with brackets stands in quotes" if problem.endswith("got '['") else ""
+            raise SpecError(f"{name}:{where}: not YAML: {problem}{hint}") from None
         except yaml.reader.ReaderError as error:
             raise SpecError(f"{name}:1:1: not text: {error.reason} at position {error.position}") from None
         if root is None:

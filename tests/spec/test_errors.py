@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from graphmerge.errors import SpecError
 from graphmerge.spec import parse_spec
+from graphmerge.spec.overrides import parse_overrides
 from graphmerge.spec.quantities import Quantities, QuantityError
 from graphmerge.spec.target import Target
 from tests.errors_page import PAGE, page
 from tests.fuzz import jumbled, slipped
+from tests.resolve.malformed import MALFORMED_OVERRIDES
 from tests.spec.malformed import MALFORMED
 
 
@@ -34,11 +37,11 @@ def test_the_page_is_written_from_the_table():
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.errors_page"
 
 
-def outcome(text: str) -> str:
+def outcome(text: str, read: Callable[[str, str], object] = parse_spec) -> str:
     """Nothing, or the error; anything but a SpecError is raised, and ten seconds, on a busy machine, are too long."""
     started = time.perf_counter()
     try:
-        parse_spec(text, "fuzzed.yaml")
+        read(text, "fuzzed.yaml")
         said = ""
     except SpecError as error:
         said = str(error)
@@ -83,6 +86,19 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_end_in_an_error_at_once(name):
     assert outcome(BOMBS[name])
+    assert outcome(BOMBS[name].replace("graphmerge: 1\n", "graphmerge: 1\nderive: true\n"), parse_overrides)
+
+
+NAMES = ["a" * 200, "layers.0.ffn", "7" * 200, "a7" * 100]
+
+
+@pytest.mark.parametrize("text", ["*a" * 400 + "b", "*" * 800 + "b", "*a{l}*{l}*b", "{a}{b}{c}{d}x", "*a*{l}*b"])
+def test_no_name_takes_long_to_be_matched(text):
+    started = time.perf_counter()
+    (pattern,) = parse_overrides(f"graphmerge: 1\nderive: true\npin: '{text}'\n").pin
+    with pytest.raises(SpecError, match="no group is called"):
+        pattern.matches(NAMES)
+    assert time.perf_counter() - started < 10
 
 
 def test_no_file_is_touched(monkeypatch):
@@ -96,6 +112,7 @@ def test_no_file_is_touched(monkeypatch):
     for place in ("builtins.open", "io.open", "os.open", "os.system"):
         monkeypatch.setattr(place, opened)
     said = [outcome(text) for text in small]
+    said += [outcome(text, parse_overrides) for text in small]
     monkeypatch.undo()
     assert len(said) > 90
     assert all(said)
@@ -137,6 +154,24 @@ def test_any_text_is_read_or_refused(text):
 def test_a_slip_of_the_pen_is_read_or_refused(text):
     """A few characters changed in a file that is nearly right."""
     outcome(text)
+
+
+CHANGES = st.fixed_dictionaries(
+    {"graphmerge": st.just(1), "derive": st.just(True)},
+    optional=dict.fromkeys(("model", "pin", "tie", "release", "rename"), TREES),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(CHANGES)
+def test_any_change_is_read_or_refused(tree):
+    outcome(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), parse_overrides)
+
+
+@settings(max_examples=100, deadline=None)
+@given(slipped(MALFORMED_OVERRIDES))
+def test_a_slip_of_the_pen_in_a_change_is_read_or_refused(text):
+    outcome(text, parse_overrides)
 
 
 @settings(max_examples=200, deadline=None)
