@@ -18,6 +18,9 @@ aten = torch.ops.aten
 RESHAPING = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as")
 PERMUTING = ("permute", "transpose", "t", "numpy_T", "mT", "movedim", "moveaxis", "swapaxes", "swapdims")
 PARTING = ("split", "split_with_sizes", "chunk", "tensor_split")
+# they never copy; what may copy is tried
+VIEWS = frozenset((*PERMUTING, *PARTING, "alias", "as_strided", "detach", "diagonal", "expand", "expand_as", "narrow",
+                   "select", "slice", "squeeze", "unbind", "unfold", "unsqueeze", "view", "view_as"))  # fmt: skip
 UNCHANGING = ("dropout", "feature_dropout", "alpha_dropout")  # in eval mode they return their argument itself
 
 
@@ -126,6 +129,8 @@ class _Rewrite:
         schema, before = getattr(node.target, "_schema", None), source.meta.get("val")
         if schema is None or not isinstance(before, torch.Tensor):
             return None
+        if op_name(node) in VIEWS:
+            return source
         if not any(a.alias_info for a in schema.arguments) and op_name(node) not in UNCHANGING:
             return None
         with self.fake:
