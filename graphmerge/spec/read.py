@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from graphmerge.spec.quantities import Quantities
 from graphmerge.spec.source import Source
 from graphmerge.spec.target import Target
 from graphmerge.spec.wording import quoted
-from graphmerge.symmetry import Symmetry, members_of
+from graphmerge.symmetry import Block, Symmetry, members_of
 
 VERSION = 1
 SECTIONS = ("graphmerge", "model", "sizes", "repeat", "groups", "tensors", "pinned", "notes")
@@ -64,10 +64,11 @@ def parse_spec(text: str, name: str = "<text>", target: Target | None = None) ->
     repeats.check_used()
     source.finish()
     layout = {key: tensor.blocks for key, tensor in entries.tensors.items() if tensor.blocks}
-    members = members_of(layout)
     entries.check_reach()
-    entries.check_used(members)
+    entries.check_used(members_of(layout))
     source.finish()
+    layout = _united(layout, {n: d.same for n, d in entries.declared.items() if d.same is not None})
+    members = members_of(layout)
     groups = {n: d.group for n, d in entries.declared.items() if d.pinned is None and n in members}
     optional = {key for key, tensor in entries.tensors.items() if tensor.optional and key in layout}
     notes = source.items(sections["notes"], "'notes'") if "notes" in sections else ()
@@ -83,6 +84,15 @@ def parse_spec(text: str, name: str = "<text>", target: Target | None = None) ->
         | {key: source.place(tensor.key) for key, tensor in entries.tensors.items()},
         comments=source.comments(_anchors(source, entries)),
     )
+
+
+def _united(layout: Mapping[str, tuple[Block, ...]], same: Mapping[str, str]) -> dict[str, tuple[Block, ...]]:
+    """The blocks with every group in the place of those that are one with it."""
+
+    def united(block: Block) -> Block:
+        return replace(block, moves=tuple(replace(m, group=same.get(m.group, m.group)) for m in block.moves))
+
+    return {key: tuple(map(united, blocks)) if same else blocks for key, blocks in layout.items()}
 
 
 def _anchors(source: Source, entries: Entries) -> dict[int, str]:

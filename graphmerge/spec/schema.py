@@ -39,6 +39,9 @@ class GroupEntry(_Strict):
     over: Names | None = Field(None, description="The groups whose units each have a permutation of their own.")
     kind: Literal[KINDS] | None = Field(None, description="The largest class of maps that the group allows.")  # type: ignore[valid-type]
     pinned: str | None = Field(None, description="Why the units must stay.")
+    same: str | None = Field(
+        None, alias="is", pattern=r" if ", description="One with another group: residual if tie_word_embeddings."
+    )
 
 
 class BlockEntry(_Strict):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
 import graphmerge as gm
@@ -22,6 +24,55 @@ def test_a_packaged_spec_has_the_derived_groups_and_holds(name):
     verified = gm.verify(model, spec)
     assert verified.max_error <= 1e-9, verified.culprits
     assert verified.untested == ()
+
+
+def other(name: str) -> torch.nn.Module:
+    """The tiny model with the embeddings tied where they were not, and untied where they were."""
+    model_class, config = FAMILIES[name]
+    changed = config()
+    changed.tie_word_embeddings = not changed.tie_word_embeddings
+    torch.manual_seed(0)
+    return getattr(transformers, model_class)._from_config(changed).eval()
+
+
+def tensors(model: torch.nn.Module) -> int:
+    return len({tensor.data_ptr() for tensor in model.state_dict().values()})
+
+
+LANGUAGE_MODELS = [name for name in FAMILIES if hasattr(FAMILIES[name][1](), "tie_word_embeddings")]
+UNREAD = ("t5", "t5, gated", "bart")  # whose shared embedding is there all the same, and nothing reads it
+
+
+@pytest.mark.parametrize("name", [name for name in LANGUAGE_MODELS if name not in UNREAD and "classifier" not in name])
+def test_with_embeddings_tied_and_untied(name):
+    model = other(name)
+    assert tensors(model) != tensors(tiny(name))
+    spec = load_spec("packaged", model)
+    found = gm.compare(spec, gm.trace(model).symmetry())
+    assert found.equal, str(found)
+    verified = gm.verify(model, spec)
+    assert verified.max_error <= 1e-9, verified.culprits
+    assert verified.untested == ()
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_an_embedding_that_nothing_reads_moves_along(name):
+    model = other(name)
+    assert tensors(model) > tensors(tiny(name))
+    spec = load_spec("packaged", model)
+    found = gm.compare(spec, gm.trace(model).symmetry())
+    assert found.missing_ties == ()
+    assert found.missing_freedom == ()
+    (wrong,) = map(str, found.wrong_ties)
+    assert re.fullmatch(r"residual may not move \(pinned: unread: .*\): (model\.)?shared\.weight\[1\]", wrong)
+    assert gm.verify(model, spec).max_error <= 1e-9
+
+
+@pytest.mark.parametrize("name", ["bert", "albert", "modernbert"])
+def test_the_head_of_a_masked_language_model_has_an_order_of_its_own_where_it_is_not_tied(name):
+    tied, untied = (load_spec("packaged", model) for model in (tiny(name), other(name)))
+    assert len(untied.groups) == len(tied.groups) + 1
+    assert gm.load_spec("packaged", other(name)).log_order() > tied.log_order()
 
 
 def test_every_packaged_family_is_tested():

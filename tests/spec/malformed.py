@@ -127,7 +127,7 @@ graphmerge: 1
 groups: {d: {size: 4, pinned: x, kind: rotary}}
 tensors: {w: d}
 """,
-        "2:13: d is pinned: it has a size and a reason, and neither 'over' nor 'kind'",
+        "2:13: d is pinned: it has a size and a reason, and neither 'over' nor 'kind' nor 'is'",
     ),
     Malformed(
         """\
@@ -714,5 +714,79 @@ tensors:
 7:3: {k} is not declared; add k: 0..11 under 'repeat'
 10:11: no group is called 'layers.0.fnn'; did you mean 'layers.0.ffn'?
 11:22: this '(' is never closed; end it with ')'""",
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: hidden_size, is: d}
+tensors: {w: d, v: head}
+""",
+        "4:33: 'd' must be a group and a setting, as in residual if tie_word_embeddings",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: hidden_size, is: d if tide}
+tensors: {w: d, v: head}
+""",
+        "4:38: 'tide' is not in the config; did you mean 'tied'?",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: hidden_size, is: d if vocab}
+tensors: {w: d, v: head}
+""",
+        "4:38: 'vocab' is '9' in the config, which is neither true nor false",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: hidden_size, is: e if tied}
+tensors: {w: d, v: head}
+""",
+        "4:33: no group is called 'e'; declare it under 'groups'",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: hidden_size, is: head if tied}
+tensors: {w: d, v: head}
+""",
+        "4:33: 'head' must be a group that moves and has no 'is' of its own",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  head: {size: vocab, is: d if tied}
+tensors: {w: d, v: head}
+""",
+        "4:27: head and d have different sizes or bases; they cannot be one",
+        {"hidden_size": 8, "tied": True, "vocab": 9},
+    ),
+    Malformed(
+        """\
+graphmerge: 1
+groups: {d: 4, e: {size: 4, is: d if tied}}
+tensors: {w: d e}
+""",
+        "2:33: whether tied holds is said by a config; give the model too: gm.load_spec(path, model)",
     ),
 )

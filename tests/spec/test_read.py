@@ -241,3 +241,29 @@ def test_load_names_the_file(tmp_path):
         load_spec(path)
     path.write_text(spec("{d: 4}"))
     assert load_spec(path).groups[0].name == "d"
+
+
+TIED = """\
+graphmerge: 1
+groups:
+  d: hidden_size
+  # the decoder's
+  head: {size: hidden_size, is: d if tied}
+tensors:
+  embed: _ d
+  transform: head d
+  decoder: _ head
+"""
+
+
+def test_groups_that_are_one_by_the_config():
+    apart = parse_spec(TIED, target=Target({"hidden_size": 5, "tied": False}))
+    assert [g.name for g in apart.groups] == ["d", "head"]
+    assert [axis.tensor for axis in apart["head"].members] == ["transform", "decoder"]
+    one = parse_spec(TIED, target=Target({"hidden_size": 5, "tied": True}))
+    assert [g.name for g in one.groups] == ["d"]
+    assert [(axis.tensor, axis.axis) for axis in one["d"].members] == [
+        ("embed", 1), ("transform", 0), ("transform", 1), ("decoder", 1)
+    ]  # fmt: skip
+    for symmetry in (apart, one):
+        assert parse_spec(spec_text(symmetry)) == symmetry
