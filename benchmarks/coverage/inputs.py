@@ -34,8 +34,8 @@ def _smaller(model: torch.nn.Module, found: dict[str, Any]) -> dict[str, Any]:
     picture = found.get("pixel_values")
     if picture is None or picture.dim() != 4 or picture.shape[-2:] != (SIDE, SIDE):
         return found
-    for side in (SIDE // 4, SIDE // 2):
-        small = found | {"pixel_values": rand(*picture.shape[:2], side, side)}
+    for height, width in ((SIDE // 4, SIDE // 4), (SIDE // 2, SIDE // 2), (SIDE // 2, SIDE)):
+        small = found | {"pixel_values": rand(*picture.shape[:2], height, width)}
         try:
             with torch.no_grad():
                 model(**small)

@@ -42,8 +42,16 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "pp_ocrv6_medium_det": _DETECTOR,
     "conditional_detr": _RESNET,
     "dab-detr": _RESNET,
-    "deformable_detr": _RESNET,
+    "deformable_detr": {  # maps of two resolutions, one of them made from the other
+        "backbone_config": _RESNET["backbone_config"] | {"out_features": ["stage4"]}, "num_feature_levels": 2,
+    },
+    "depth_pro": {
+        "scaled_images_ratios": [0.5, 1], "scaled_images_overlap_ratios": [0.0, 0.25],
+        "scaled_images_feature_dims": [1024, 512], "intermediate_hook_ids": [11], "intermediate_feature_dims": [256],
+    },
     "detr": _RESNET,
+    "grounding-dino": {"num_feature_levels": 2},
+    "mm-grounding-dino": {"num_feature_levels": 2},
     "table-transformer": _RESNET,
     "omdet-turbo": {
         "backbone_config": {"model_type": "swin", "image_size": 640, "out_indices": [2, 3, 4]},
@@ -124,6 +132,9 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
 _CHANNELS = {"in_channels": [32, 16, 24, 40, 80, 112, 192], "out_channels": [16, 24, 40, 80, 112, 192, 320]}
 _GRID = {"num_patches": 16}  # as many as there are: shrunk, some rows of the table would mean the same
 _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 2]}}
+_SLIDING = {  # the third layer has sizes of its own
+    "per_layer_config": {2: {"kv_lora_rank": 5, "q_lora_rank": 5, "qk_nope_head_dim": 6, "head_dim": 10}}
+}
 _SPECTRA = {"spec_size": 32, "hidden_size": 16, "depths": [2, 2], "num_attention_heads": [1, 2]}
 _VOCODER = VOCODER | {"upsample_initial_channel": 16}
 _SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
@@ -169,7 +180,18 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "autoformer": {"feature_size": 11},
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
-    "depth_pro": {"intermediate_hook_ids": [1, 0]},
+    "depth_pro": {
+        "intermediate_hook_ids": [1], "patch_size": 8, "image_model_config.image_size": 8,
+        "patch_model_config.image_size": 8, "fov_model_config.image_size": 8,
+    },
+    "grounding-dino": {"d_model": 32},  # as many groups are written into the model
+    "mm-grounding-dino": {"d_model": 32},
+    "swin2sr": {"image_size": 4},  # the model has maps of 256 channels
+    "PerceiverForImageClassificationLearned": {"image_size": 2},  # 512 channels are written into the model
+    "dots3_note": inside("text_config", _SLIDING),
+    "dots3_note_text": _SLIDING,
+    "kimi_k25_vision": {"hidden_size": 16, "pos_emb_height": 4, "pos_emb_width": 4},
+    "glmasr": {"audio_config.intermediate_size": 32},  # it puts four steps of eight units into one
     "clap": inside("audio_config", _SPECTRA),
     "clap_audio_model": _SPECTRA,
     "cosmos3_edge": inside("vision_config", _GRID),

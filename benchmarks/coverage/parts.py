@@ -175,6 +175,10 @@ WHOLE: Final[dict[str, _Row]] = {
     "InklingVisionModel": lambda config: {
         "pixel_values": rand(2, config.temporal_patch_size, *[config.patch_size] * 2, config.num_channels)
     },
+    "Kimi_K25VisionModel": lambda config: {
+        "pixel_values": rand(16, 3, config.patch_size, config.patch_size),
+        "grid_thw": torch.tensor([[1, 4, 4]]),
+    },
     "MimiDecoderModel": lambda config: {"latents": rand(1, config.hidden_size, 3)},
     "Molmo2Adapter": lambda config: {
         "image_features": rand(1, 8, 2 * config.hidden_size),
@@ -210,6 +214,11 @@ WHOLE: Final[dict[str, _Row]] = {
         "timestep": torch.tensor([0.5]),
         **_seen(config),
     },
+    **dict.fromkeys(
+        ("DepthProModel", "DepthProForDepthEstimation"), lambda config: {"pixel_values": rand(1, 3, 16, 16)}
+    ),
+    "DetrForSegmentation": lambda config: {"pixel_values": rand(1, 3, 32, 64)},  # so that height and width differ
+    "PerceiverForImageClassificationConvProcessing": lambda config: {"pixel_values": rand(1, 3, 12, 12)},
     "PerceiverForImageClassificationFourier": lambda config: {"pixel_values": rand(1, 3, 6, 6)},
     "PocketTTSAudioTokenizerDecoderModel": lambda config: {"latents": rand(1, config.hidden_size, 3)},
     "Qwen2_5OmniToken2WavDiTModel": lambda config: {

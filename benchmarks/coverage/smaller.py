@@ -40,6 +40,7 @@ SMALLER: Final[dict[str, dict[str, Any]]] = {
     "hunyuan_vl": {"vision_config.max_image_size": 32},
     "hunyuan_vl_vision": {"max_image_size": 32},
     "kyutai_speech_to_text": inside("codec_config", _MIMI),
+    "janus": inside("vq_config", {"base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1}),
     "levit": {
         "hidden_sizes": [8, 12, 16],
         "down_ops": [["Subsample", 4, 2, 2, 2, 2], ["Subsample", 4, 3, 2, 2, 2], [""]],
