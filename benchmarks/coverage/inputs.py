@@ -104,6 +104,11 @@ def _spoken(found: dict[str, Any], config: Any) -> dict[str, Any]:
     return {"input_ids": found["input_ids"][:, :6]}
 
 
+def _phrases(found: dict[str, Any], config: Any) -> dict[str, Any]:
+    """A text of phrases, each ended by a token that the model knows: inside of one, tokens have different places."""
+    return {"input_ids": torch.tensor([[3, 4, 5, 6, 102, 7, 8, 102, 9, 10, 11]])}
+
+
 MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     "Blip2ForImageTextRetrieval": lambda found, config: {"attention_mask": torch.ones_like(found["input_ids"])},
     "efficientloftr": _pair,
@@ -136,6 +141,8 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
         "decoder_input_ids": found["decoder_input_ids"][..., None].repeat(1, 1, config.decoder_config.num_channels)
     },
     "dia_decoder": lambda found, config: {"input_ids": found["input_ids"][..., None].repeat(1, 1, config.num_channels)},
+    "grounding-dino": _phrases,
+    "mm-grounding-dino": _phrases,
     "fastspeech2_conformer_with_hifigan": lambda found, config: {
         "input_ids": found["input_ids"] % config.model_config.vocab_size
     },

@@ -43,11 +43,15 @@ GIVEN: Final[dict[str, dict[str, Any]]] = {
     "conditional_detr": _RESNET,
     "dab-detr": _RESNET,
     "deformable_detr": {  # maps of two resolutions, one of them made from the other
-        "backbone_config": _RESNET["backbone_config"] | {"out_features": ["stage4"]}, "num_feature_levels": 2,
+        "backbone_config": _RESNET["backbone_config"] | {"out_features": ["stage4"]},
+        "num_feature_levels": 2,
     },
     "depth_pro": {
-        "scaled_images_ratios": [0.5, 1], "scaled_images_overlap_ratios": [0.0, 0.25],
-        "scaled_images_feature_dims": [1024, 512], "intermediate_hook_ids": [11], "intermediate_feature_dims": [256],
+        "scaled_images_ratios": [0.5, 1],
+        "scaled_images_overlap_ratios": [0.0, 0.25],
+        "scaled_images_feature_dims": [1024, 512],
+        "intermediate_hook_ids": [11],
+        "intermediate_feature_dims": [256],
     },
     "detr": _RESNET,
     "grounding-dino": {"num_feature_levels": 2},
@@ -135,6 +139,10 @@ _SECTIONS = {"head_dim": 8, "rope_parameters": _ROPE | {"mrope_section": [1, 1, 
 _SLIDING = {  # the third layer has sizes of its own
     "per_layer_config": {2: {"kv_lora_rank": 5, "q_lora_rank": 5, "qk_nope_head_dim": 6, "head_dim": 10}}
 }
+_GROUNDED = {
+    "d_model": 32,
+    "text_config.vocab_size": 104,
+}  # so many groups, and a token 102, are written into the model
 _SPECTRA = {"spec_size": 32, "hidden_size": 16, "depths": [2, 2], "num_attention_heads": [1, 2]}
 _VOCODER = VOCODER | {"upsample_initial_channel": 16}
 _SAM2 = {  # a picture of 32 pixels a side, and the maps of its features
@@ -181,11 +189,14 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
     "depth_pro": {
-        "intermediate_hook_ids": [1], "patch_size": 8, "image_model_config.image_size": 8,
-        "patch_model_config.image_size": 8, "fov_model_config.image_size": 8,
+        "intermediate_hook_ids": [1],
+        "patch_size": 8,
+        "image_model_config.image_size": 8,
+        "patch_model_config.image_size": 8,
+        "fov_model_config.image_size": 8,
     },
-    "grounding-dino": {"d_model": 32},  # as many groups are written into the model
-    "mm-grounding-dino": {"d_model": 32},
+    "grounding-dino": _GROUNDED,
+    "mm-grounding-dino": _GROUNDED,
     "swin2sr": {"image_size": 4},  # the model has maps of 256 channels
     "PerceiverForImageClassificationLearned": {"image_size": 2},  # 512 channels are written into the model
     "dots3_note": inside("text_config", _SLIDING),

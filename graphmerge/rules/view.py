@@ -9,6 +9,7 @@ import numpy as np
 
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr
+from graphmerge.rules.aliases import plain_name
 from graphmerge.rules.registry import Call, NotCovered, Ref, axis_letters, pin_tensor, rule
 
 
@@ -93,6 +94,19 @@ def _take(size: int, factors: list[tuple[str, int]]) -> tuple[AxisExpr, list[tup
         size //= length
         factors = factors[1:]
     return tuple(taken), factors
+
+
+@rule("aten.pixel_shuffle", "aten.pixel_unshuffle", kind="view")
+def pixel_shuffle(call: Call) -> list[Equation]:
+    """``a (c k l) x y -> a c (x k) (y l)``, and back: a square of pixels for so many channels."""
+    x, name = call.tensors[0], plain_name(call.node.op)
+    deep, wide = (x, call.out) if name == "pixel_shuffle" else (call.out, x)
+    own = axis_letters(len(x.shape) - 3)
+    sizes = dict(zip([*own, "c", "x", "y"], [*wide.shape[:-2], *deep.shape[-2:]]))
+    sizes |= {s: wide.shape[-1] // deep.shape[-1] for s in "kl"}
+    each: list[AxisExpr] = [(a,) for a in own]
+    terms = [(deep, [*each, ("c", "k", "l"), ("x",), ("y",)]), (wide, [*each, ("c",), ("x", "k"), ("y", "l")])]
+    return [call.terms(terms if deep is x else terms[::-1], sizes)]
 
 
 @rule("aten.view.dtype", kind="reinterpretation")
