@@ -103,7 +103,7 @@ def pixel_shuffle(call: Call) -> list[Equation]:
     deep, wide = (x, call.out) if name == "pixel_shuffle" else (call.out, x)
     own = axis_letters(len(x.shape) - 3)
     sizes = dict(zip([*own, "c", "x", "y"], [*wide.shape[:-2], *deep.shape[-2:]]))
-    sizes |= {s: wide.shape[-1] // deep.shape[-1] for s in "kl"}
+    sizes |= dict.fromkeys("kl", wide.shape[-1] // deep.shape[-1])
     each: list[AxisExpr] = [(a,) for a in own]
     terms = [(deep, [*each, ("c", "k", "l"), ("x",), ("y",)]), (wide, [*each, ("c",), ("x", "k"), ("y", "l")])]
     return [call.terms(terms if deep is x else terms[::-1], sizes)]
