@@ -14,9 +14,11 @@ from graphmerge.merge.combine import CHUNK
 from graphmerge.recipe.plan import Plan
 from graphmerge.recipe.schema import DERIVED
 from graphmerge.report import PlanRow
+from graphmerge.resolve import needs_weights
 from graphmerge.symmetry import Symmetry
 
-SINGLE = 4  # bytes of a float32
+SINGLE, DOUBLE = 4, 8  # bytes of a float32, a float64
+COPIES = 3  # of the weights, while what a spec releases is measured: as they are, redrawn, and moved
 
 
 def estimate(plan: Plan) -> list[PlanRow]:
@@ -26,6 +28,10 @@ def estimate(plan: Plan) -> list[PlanRow]:
 
 def _groups(plan: Plan) -> PlanRow:
     where = "derived" if plan.recipe.spec == DERIVED else f"from {plan.recipe.spec}"
+    if needs_weights(plan.recipe.spec):
+        where += ", what it releases measured on the first model, redrawn in float64"
+        parameters = sum(p.numel() for p in plan.weights[0].loaded.model.parameters())
+        return PlanRow("groups", f"{len(plan.symmetry.groups)} groups {where}", COPIES * DOUBLE * parameters)
     return PlanRow("groups", f"{len(plan.symmetry.groups)} groups {where}, none of the weights read", 0)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphmerge.checkpoint import Weights, bytes_in, check_pair, check_target, open_weights
+from graphmerge.checkpoint import Weights, bytes_in, check_pair, check_target, load_model, open_weights
 from graphmerge.data import Sampling, load_data, load_loss, text_batches
 from graphmerge.errors import GraphMergeError, InputError
 from graphmerge.evaluate.loss import Loss
@@ -24,7 +24,7 @@ from graphmerge.recipe.datasets import dataset_text, text_digest
 from graphmerge.recipe.read import Place, Reading
 from graphmerge.recipe.resolve import name_of, other_digests, resolved
 from graphmerge.recipe.schema import DERIVED, Data, Recipe
-from graphmerge.resolve import load_spec
+from graphmerge.resolve import load_spec, needs_weights
 from graphmerge.symmetry import Symmetry
 
 
@@ -58,7 +58,8 @@ class Plan:
 
 
 def make_plan(reading: Reading, folder: Path, output: Path | None = None, *, replacing: bool = False) -> Plan:
-    """Check all that a recipe names; nothing is written, and of weights nothing but headers is read.
+    """Check all that a recipe names; nothing is written, and of weights nothing but headers is read, unless a spec
+    releases pins, which is measured on the first model.
 
     Files of the user's (factories, loaders, losses) are run.
 
@@ -171,7 +172,10 @@ class _Planner:
             if recipe.spec == DERIVED:
                 found = trace(loaded.model, loaded.example_inputs).symmetry()
             else:
-                found = load_spec(recipe.spec, loaded.model, loaded.example_inputs, seed=recipe.seed)
+                model = loaded.model
+                if needs_weights(recipe.spec) and loaded.directory is not None:
+                    model = load_model(loaded.directory, trust_remote_code=recipe.trust_remote_code).model
+                found = load_spec(recipe.spec, model, loaded.example_inputs, seed=recipe.seed)
         if found is None:
             return
         self.symmetry, self.groups = found, tuple(found.by_name)

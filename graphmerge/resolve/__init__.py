@@ -1,5 +1,5 @@
 """A spec for a model: from a file, packaged for its family, or what is derived with changes; all sizes known."""
 
-from graphmerge.resolve.load import load_spec
+from graphmerge.resolve.load import load_spec, needs_weights
 
-__all__ = ["load_spec"]
+__all__ = ["load_spec", "needs_weights"]

@@ -54,6 +54,15 @@ def load_spec(
     return _tied(check_spec(parse_spec(text, name, target), model.state_dict()), canonical_names(model))
 
 
+def needs_weights(path: str | Path) -> bool:
+    """Whether `load_spec` runs the model, so that it must have weights: the spec releases pins. False for no spec."""
+    try:
+        text = read_text(path)
+        return is_override(text) and bool(parse_overrides(text).release)
+    except SpecError:
+        return False
+
+
 def _text(path: str | Path, model: torch.nn.Module | None) -> tuple[str, str]:
     """The text of a spec, and what to call it in errors."""
     family = str(path)

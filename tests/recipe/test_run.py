@@ -243,27 +243,6 @@ def test_models_data_and_loss_of_ones_own(home):
     assert files(home / "out") == before
 
 
-def test_a_data_set(home, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    rows = {"words": [f"w{n % 28} w{n % 5} w3" for n in range(99)], "number": list(range(99))}
-    datasets.Dataset.from_dict(rows).save_to_disk(str(home / "set"))
-    data = {"dataset": {"name": "set", "column": "words"}, "batches": 2, "size": 3, "length": 9}
-    run_recipe(write(home, calibration=data))
-    inputs = yaml.safe_load(files(home / "out")["graphmerge-recipe.yaml"])["inputs"]
-    assert inputs["calibration.dataset"].keys() == {"text"}
-    for change, text in (
-        ({"column": "word"}, "has no column 'word'; it has words, number"),
-        ({"column": "number"}, "holds no text"),
-        ({"name": "/nowhere/nothing"}, "cannot be read"),
-    ):
-        recipe = write(home, calibration=data | {"dataset": data["dataset"] | change})
-        with pytest.raises(RecipeError, match=text):
-            run_recipe(recipe, force=True)
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(RecipeError, match="need the package datasets: pip install"):
-        run_recipe(write(home, calibration=data), force=True)
-
-
 def test_the_command(home, capsys):
     recipe = write(home, **WHOLE)
     code, out, _ = command(capsys, "run", recipe, "--dry-run")
