@@ -46,23 +46,31 @@ def place(func: Any, target: Any, *args: Any, **kwargs: Any) -> Scalars:
 
 @unrolls(["scatter_add", "scatter_reduce"])
 def place_together(func: Any, target: Any, *args: Any, **kwargs: Any) -> Scalars:
-    """What lands on one place is reduced, together with what stood there."""
+    """What lands on one place is reduced, together with what stood there if ``include_self``."""
     nodes, given = nodes_of(target, args), by_name(func, args, kwargs)
     source = ids_of(nodes, given["src"])
     how = given.get("reduce", "sum")
-    if is_label(given["index"]) and how == "sum":
+    if is_label(given["index"]) and how == "sum" and given.get("include_self", True):
         source = source[tuple(slice(n) for n in given["index"].shape)]
         return scatter(target, given["dim"] % target.dim(), given["index"], source, add=True)
     fixed_places(func, target, given["index"])
-    if how not in REDUCTIONS or not given.get("include_self", True):
-        raise CertifyError(f"{func} with {how!r} cannot be unrolled into scalar operations; certify a model without it")
+    if how == "mean":
+        return _averaged(nodes, target, given, source)
     return _scattered(nodes, target, given, source, REDUCTIONS[how])
 
 
 def _scattered(nodes: Nodes, target: Any, given: dict[str, Any], source: torch.Tensor, op: str) -> Scalars:
     where = _numbered(target).gather(given["dim"], given["index"])
     source = source.expand(where.shape) if source.dim() == 0 else source[tuple(slice(n) for n in where.shape)]
-    return _combined(nodes, target, where, source, op)
+    return _combined(nodes, target, where, source, op, given.get("include_self", True))
+
+
+def _averaged(nodes: Nodes, target: Any, given: dict[str, Any], source: torch.Tensor) -> Any:
+    """Sums over how many there are; where nothing lands, what stood there stays."""
+    where = _numbered(target).gather(given["dim"], given["index"]).flatten()
+    landed = torch.bincount(where, minlength=target.numel()).reshape(target.shape)
+    counts = (landed + int(given.get("include_self", True))).clamp(min=1)
+    return _scattered(nodes, target, given, source, "sum") / counts
 
 
 @unrolls(["index_add"])
@@ -92,15 +100,20 @@ def _numbered(target: torch.Tensor) -> torch.Tensor:
     return torch.arange(target.numel()).reshape(target.shape)
 
 
-def _combined(nodes: Nodes, target: Any, where: torch.Tensor, source: torch.Tensor, op: str) -> Scalars:
-    """``target`` with the nodes of ``source`` reduced into the entries that ``where`` numbers; zeros add nothing."""
+def _combined(
+    nodes: Nodes, target: Any, where: torch.Tensor, source: torch.Tensor, op: str, own: bool = True
+) -> Scalars:
+    """``target`` with the nodes of ``source`` reduced into the entries that ``where`` numbers; zeros add nothing.
+
+    What stood in such an entry counts too, if ``own``.
+    """
     ids = ids_of(nodes, target)
     landed: dict[int, list[int]] = {}
     for number, node in zip(where.flatten().tolist(), source.flatten().tolist()):
         landed.setdefault(number, []).append(node)
     new = ids.flatten().tolist()
     for number, terms in landed.items():
-        together = [new[number], *terms]
+        together = [new[number], *terms] if own else terms
         if op == "sum":
             together = [n for n in together if nodes.values.get(n) != 0] or together[:1]
         new[number] = together[0] if len(together) == 1 else nodes.reduce(op, together)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from torch.distributions import Distribution
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -167,20 +168,26 @@ class _Hot(TorchFunctionMode):
 
 @contextmanager
 def _plain(model: torch.nn.Module) -> Iterator[None]:
-    """No generation cache, no fused path of torch's own Transformer and recurrent layers. (The model is a copy.)"""
+    """No generation cache, no fused path of torch's own Transformer and recurrent layers. (The model is a copy.)
+
+    Distributions do not check their arguments either: what is computed is the same, or nothing at all.
+    """
     for module in model.modules():
         config: Any = getattr(module, "config", None)
         if getattr(config, "use_cache", False) is True:
             config.use_cache = False
     fast = torch.backends.mha.get_fastpath_enabled()
     fused = torch._C._get_mkldnn_enabled()
+    checks = Distribution._validate_args
     torch.backends.mha.set_fastpath_enabled(False)
+    Distribution.set_default_validate_args(False)
     torch._C._set_mkldnn_enabled(False)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch._C._set_mkldnn_enabled(fused)
+        Distribution.set_default_validate_args(checks)
 
 
 def _chosen(returned: Any, names: tuple[str, ...] | None) -> list[torch.Tensor]:

@@ -83,7 +83,14 @@ def _accumulate(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
     three = h.clone().index_put_((torch.tensor([0, 1, 0]), torch.tensor([1, 2, 1])), h[0, :3], accumulate=True)
     four = h.masked_scatter(torch.tensor([[True, False, True, False]]), h.flip(1))
     five = h.scatter_reduce(1, columns.expand(2, 4), h.exp(), "amax")
-    return torch.cat([one, two, three, four, five, h.cumprod(-1)], -1)
+    six = h.scatter_reduce(1, columns.expand(2, 4), h.exp(), "mean")
+    alone = [h.scatter_reduce(1, columns.expand(2, 4), -h, how, include_self=False) for how in ("amax", "mean", "sum")]
+    return torch.cat([one, two, three, four, five, six, *alone, h.cumprod(-1)], -1)
+
+
+def _entropy(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+    """A distribution of torch's own, which checks its arguments."""
+    return torch.distributions.Categorical(logits=up(x)).entropy()
 
 
 def _solve(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
@@ -182,6 +189,7 @@ ZOO: dict[str, Callable[[], tuple[nn.Module, torch.Tensor]]] = {
         torch.tensor([[0.2, 0.3, 0.1], [1.2, 0, 0], [0, 0, 0]]),
     ),
     "adding up at places": lambda: (Call(_accumulate, up=nn.Linear(3, 4)), torch.rand(ROWS)),
+    "entropy": lambda: (Call(_entropy, up=nn.Linear(3, 4)), torch.rand(ROWS)),
     "triangular systems": lambda: (Call(_solve, up=nn.Linear(3, 9)), torch.rand(ROWS)),
     "sampling": lambda: (Call(_sample, up=nn.Conv2d(2, 2, 1), where=nn.Linear(2, 2)), torch.rand(1, 2, 2, 3)),
     "in place": lambda: (Call(_in_place, up=nn.Linear(3, 4)), torch.rand(ROWS)),
