@@ -210,7 +210,8 @@ MORE: Final[dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]]] = {
     "perceiver": lambda found, config: found or {"inputs": rand(1, 5, config.d_model)},
     "phi4_multimodal_audio": lambda found, config: {"mask": None},
     "speecht5_hifigan": lambda found, config: {"spectrogram": rand(1, 6, config.model_in_dim)},
-    "blt": lambda found, config: {"use_cache": False},
+    # patches of three bytes each: by itself the model cuts where activations say, which cannot be unrolled
+    "blt": lambda found, config: {"use_cache": False, "patch_lengths": torch.tensor([[1, 3, 3, 4]])},
     "bros": lambda found, config: {"bbox": rand(1, _length(found), 8)},
     "hrm_text": lambda found, config: {"use_cache": False},
     "layoutlmv3": _boxes,
