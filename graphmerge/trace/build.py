@@ -14,6 +14,7 @@ from graphmerge.trace.functional import functional, op_name, opaque_write
 from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.moving import moving_tensors
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
+from graphmerge.trace.repeat import repeat_spread
 from graphmerge.trace.spread import spread_axes
 
 # switches of autograd and autocast: they compute nothing
@@ -53,7 +54,10 @@ class _Builder:
         self.spread: dict[torch.fx.Node, tuple[int, ...]] = {}
         holders = {n.name: names[n.name] for n in graph.graph.nodes if n.op == "placeholder"}
         self.program = Program({}, [], (), {}, graph, holders, example, list(notes))
-        self.graph, self.written = functional(graph)
+        plain, written = functional(graph)
+        self.graph = repeat_spread(plain)
+        named = {node.name: node for node in self.graph.graph.nodes}
+        self.written = {holder: named[node.name] for holder, node in written.items()}
         self.assigned = {n.removeprefix(NEW_VALUE) for n in names.values() if n.startswith(NEW_VALUE)}
         _rename_clashes(self.graph.graph, self.state)
         for node in self.graph.graph.nodes:
