@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import torch
 
-from graphmerge.certify.errors import CertifyError
 from graphmerge.certify.labels import is_label, scatter
 from graphmerge.certify.movement import by_name, fixed_places
 from graphmerge.certify.nodes import Nodes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from graphmerge.algebra import Equation
 from graphmerge.algebra.equation import AxisExpr
 from graphmerge.rules.aliases import plain_name
@@ -20,11 +22,33 @@ TRANSFORMS = (
 
 @rule(*(f"aten.{n}" for n in POOLS), "aten.max_pool2d_with_indices", "aten._adaptive_avg_pool2d", kind="pooling")
 def pool(call: Call) -> list[Equation]:
-    """``b c x! -> b c y!``; one window over everything is a reduction, which pins nothing unless it says where."""
+    """``b c x! -> b c y!``; one window over everything is a reduction, which pins nothing unless it says where.
+
+    An axis whose windows have one unit each is carried.
+    """
     x, name = call.tensors[0], call.node.op.split(".")[1]
     places = int(name[name.index("d", name.index("pool")) - 1])
+    axes = range(len(x.shape) - places, len(x.shape))
     whole = "adaptive" in name and call.out.shape[-places:] == (1,) * places and len(call.node.outputs) == 1
-    return [_windowed(call, x, range(len(x.shape) - places, len(x.shape)), reduced=whole)]
+    if len(call.node.outputs) > 1:  # where each was found is counted over all places
+        return [_windowed(call, x, axes)]
+    return [_windowed(call, x, [d for d in axes if not _single(call, name, d - axes.start, d)], reduced=whole)]
+
+
+def _single(call: Call, name: str, place: int, dim: int) -> bool:
+    """Is every window one unit wide along a pooled axis, and has each unit a window?"""
+    if call.out.shape[dim] != call.tensors[0].shape[dim]:
+        return False
+    if "adaptive" in name:
+        return call.out.shape[dim] > 1
+    window = call.arg(1, "kernel_size")
+    stride, padding = call.arg(2, "stride", ()) or window, call.arg(3, "padding", 0)
+    return (_at(window, place), _at(stride, place), _at(padding, place)) == (1, 1, 0)
+
+
+def _at(setting: int | Sequence[int], place: int) -> int:
+    """A setting of one pooled axis; a single number is for all."""
+    return setting if isinstance(setting, int) else setting[place if len(setting) > 1 else 0]
 
 
 @rule(*(f"aten.{n}" for n in RESAMPLED), kind="resampling")
@@ -42,7 +66,7 @@ def transform(call: Call) -> list[Equation]:
     return [_windowed(call, x, normal_dims(call.arg(2, "dim", default), len(x.shape)))]
 
 
-def _windowed(call: Call, x: Ref, along: range | tuple[int, ...], reduced: bool = False) -> Equation:
+def _windowed(call: Call, x: Ref, along: Sequence[int], reduced: bool = False) -> Equation:
     """Along these axes the outputs have positions of their own: both are pinned, all other axes are carried."""
     letters = axis_letters(len(x.shape))
     axes: list[AxisExpr] = [(c,) for c in letters]

@@ -435,9 +435,13 @@ for n, shape in ((1, (4,)), (2, (4, 4)), (3, (4, 4, 4))):
     example(f"conv_transpose{n}d{'.input' if n > 1 else '.default'}", image, f(3, 2, *half), f(2))
 example("conv_transpose1d", f(2, 4, 3), f(4, 3, 2), None, [2], [0], [0], 2)
 example("max_pool2d", f(2, 3, 4, 4), [2, 2], [2, 2])
+for window, stride in (([2, 1], [2, 1]), ([1, 2], []), ([1, 1], [1, 2])):
+    example("avg_pool2d", f(2, 3, 4, 4), window, stride)
+    example("max_pool2d", f(2, 3, 4, 4), window, stride)
 example("max_pool2d_with_indices", f(2, 3, 4, 4), [2, 2], [2, 2])
 example("_adaptive_avg_pool2d", f(2, 3, 4, 4), [2, 2])
 example("_adaptive_avg_pool2d", f(2, 3, 4, 4), [1, 1])
+example("_adaptive_avg_pool2d", f(2, 3, 4, 4), [4, 2])
 for name in ("upsample_bilinear2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"):
     example(f"{name}.vec", f(2, 3, 4, 4), [6, 5], False, None)
 example("upsample_linear1d.vec", f(2, 3, 4), [6], False, None)
