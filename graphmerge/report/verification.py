@@ -61,6 +61,8 @@ def verification_report(found: Verification) -> Together:
     if found.shrunk:
         like = "" if found.unlike else ", which has the groups of the model up to sizes and the number of layers"
         parts.append(Text(f"on a copy made small{like}: {changes_text(found.shrunk)}"))
+    if found.branches is not None:
+        parts.append(Text(f"{found.branches}{'' if found.branches.ok else ': CHANGED'}"))
     parts.append(table("Verification", columns, cells, numbers=["error", "error with an axis left out"]))
     if found.kinds:
         parts.append(kinds_table(found))
@@ -77,6 +79,7 @@ def verification_data(found: Verification) -> dict[str, Any]:
         "untested": list(found.untested),
         "shrunk": {name: list(change) for name, change in found.shrunk.items()},
         "unlike": list(found.unlike),
+        "branches": dataclasses.asdict(found.branches) if found.branches is not None else None,
         "errors": dict(found.errors),
         "broken": dict(found.broken),
         "kinds": kinds_data(found),

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from graphmerge.report import kind_rows, to_json, to_text, verification_data, verification_report, verification_rows
 from graphmerge.verify import KindCheck, Verification
+from graphmerge.verify.branches import Branches
 
 ERRORS = {"residual": 1e-15, "layers.0.ffn": 2e-15, "layers.1.ffn": 3e-15, "layers.2.ffn": 0.25, "layers.3.ffn": 1e-15}
 BROKEN = {"residual": 0.5, "layers.0.ffn": 0.2, "layers.1.ffn": 0.1, "layers.2.ffn": 0.3, "layers.3.ffn": 1e-8}
@@ -31,6 +32,15 @@ def test_text():
     right = to_text(verification_report(found(**{"layers.2.ffn": 0.0})), width=200)
     assert right.startswith("outputs unchanged: largest relative error 3.0e-15 ≤ 1.0e-09")
     assert "layers.{0..2}.ffn 3.0e-15 1.0e-01 holds" in [" ".join(line.split()) for line in right.splitlines()]
+
+
+def test_ways_through_the_model_are_said():
+    assert "control flow" not in to_text(verification_report(found()), width=200)
+    for error, verdict in ((1e-15, ""), (0.5, ": CHANGED")):
+        taken = replace(found(), branches=Branches(runs=8, failed=1, paths=2, max_error=error))
+        said = "control flow depends on data: 7 runs of the model itself took 2 different ways; largest change "
+        assert f"{said}{error:.1e}{verdict}\n" in to_text(verification_report(taken), width=200)
+        assert json.loads(to_json(verification_data(taken)))["branches"]["paths"] == 2
 
 
 def test_json_has_every_group():
