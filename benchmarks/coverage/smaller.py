@@ -37,8 +37,8 @@ SMALLER: Final[dict[str, dict[str, Any]]] = {
     "florence_vision": {"embed_dim": [8, 16], "num_groups": [2, 4]},
     "groupvit": {"vision_config.num_output_groups": [4, 2]},
     "groupvit_vision_model": {"num_output_groups": [4, 2]},
-    "hunyuan_vl": {"vision_config.max_image_size": 32},
-    "hunyuan_vl_vision": {"max_image_size": 32},
+    "hunyuan_vl": {"vision_config.max_image_size": 24},  # a table of six places a side, resampled to four
+    "hunyuan_vl_vision": {"max_image_size": 24},
     "kyutai_speech_to_text": inside("codec_config", _MIMI),
     "janus": inside("vq_config", {"base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1}),
     "levit": {
