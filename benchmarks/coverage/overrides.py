@@ -189,7 +189,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "bridgetower": {"vision_config.hidden_size": 64},  # a head for 64 units
     "bridgetower_vision_model": {"hidden_size": 64},
     # where the last map has one place only, its position is no position: the first is attended in
-    **dict.fromkeys(("d_fine", "deimv2", "rt_detr", "rt_detr_v2"), {"encode_proj_layers": [0]}),
+    **{name: {"encode_proj_layers": [0]} for name in ("d_fine", "deimv2", "rt_detr", "rt_detr_v2")},
     "granite_docling_vision": {"image_size": 32},  # four places of the coarse map
     "depth_pro": {
         "intermediate_hook_ids": [1],
