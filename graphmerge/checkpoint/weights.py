@@ -1,11 +1,13 @@
-"""A model's weights, one tensor at a time: from its files if they name tensors as its class does, else from memory."""
+"""A model's weights, one tensor at a time: from its files if those hold the tensors of its class, else from memory."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import torch
 from torch import nn
@@ -13,11 +15,14 @@ from torch import nn
 from graphmerge.checkpoint.check import check_finite
 from graphmerge.checkpoint.factory import is_factory
 from graphmerge.checkpoint.load import Loaded, Source, directory_of, load_model
-from graphmerge.checkpoint.pretrained import build_without_weights, mergeable_files, unused_text
+from graphmerge.checkpoint.pretrained import build_without_weights, converted, mergeable_files, unused_text
 from graphmerge.checkpoint.shards import Entry, read_entries, read_tensor, same_bytes
 from graphmerge.checkpoint.tokenizer import tokenizer_identity
 from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import GraphMergeWarning
+
+_NORMS: Final = {"gamma": "weight", "beta": "bias"}
+_NORM = re.compile(r"LayerNorm\.(gamma|beta)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +107,42 @@ def open_weights(source: Source | Loaded, *, trust_remote_code: bool = False) ->
         return Weights(source if isinstance(source, Loaded) else load_model(source))
     files = mergeable_files(directory)
     model = build_without_weights(directory, trust_remote_code=trust_remote_code)
-    entries = read_entries(files)
+    entries, unclear = _by_names_of(model, read_entries(files))
     weights = Weights(Loaded(model, name, directory, tokenizer=tokenizer_identity(directory)), entries)
-    if reason := _difference(weights):
+    if reason := unclear or _difference(weights):
         warnings.warn(f"{name} is read into memory as a whole: {reason}", GraphMergeWarning, stacklevel=2)
         return Weights(replace(load_model(directory, trust_remote_code=trust_remote_code), source=name))
     if unused := sorted(entries.keys() - weights.state.keys()):
         warnings.warn(unused_text(directory, type(model).__name__, unused), GraphMergeWarning, stacklevel=2)
     return Weights(weights.loaded, {key: entry for key, entry in entries.items() if key in weights.state})
+
+
+def _by_names_of(model: nn.Module, entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], str | None]:
+    """What stands in files under the names of the model's class, where ``from_pretrained`` maps name to name.
+
+    That is: the prefix of the base model is there or not, and norms of old checkpoints have gamma and beta. The other
+    value says why that does not tell what is meant, if it does not.
+    """
+    known, prefix = model.state_dict().keys(), str(getattr(model, "base_model_prefix", "") or "")
+    meant: dict[str, str] = {}
+    for name in entries:
+        found = [other for other in _spellings(name, prefix) if other in known]
+        key = found[0] if found else name
+        if len(found) > 1:
+            return {}, f"its files have {name}, which could be {listed(found)}"
+        if key in meant:
+            return {}, f"its files have {listed([meant[key], name])}, which could both be {key}"
+        meant[key] = name
+    if changed := converted(model, list(entries)):
+        return {}, f"its files have {listed(changed)}, which {type(model).__name__} takes in another form"
+    return {key: entries[name] for key, name in meant.items()}, None
+
+
+def _spellings(name: str, prefix: str) -> list[str]:
+    """The names under which a class may know what is stored under this one."""
+    norm = _NORM.sub(lambda found: f"LayerNorm.{_NORMS[found[1]]}", name)
+    bare = norm.removeprefix(f"{prefix}.") if prefix else norm
+    return list(dict.fromkeys((norm, bare, f"{prefix}.{norm}" if prefix else norm)))
 
 
 def _difference(weights: Weights) -> str | None:

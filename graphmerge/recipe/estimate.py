@@ -64,7 +64,8 @@ def _merge(plan: Plan) -> PlanRow:
     held = sum(_model_bytes(plan, n) for n, w in enumerate(plan.weights) if w.entries is None)
     merging = len(plan.weights) * max(lengths, default=0) + 3 * SINGLE * CHUNK
     count = len(set(first.ties.values()))
-    way = "one at a time" if not held else "those of models in memory as a whole"
+    whole = [weights.loaded.source for weights in plan.weights if weights.entries is None]
+    way = f"one at a time, but for {' and '.join(whole)}, in memory as a whole" if whole else "one at a time"
     return PlanRow("merge", f"{count:,} tensors, {way}, {plan.shares.method}", held + merging, tensors)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    BertModel,
     LlamaConfig,
     LlamaForCausalLM,
     MixtralConfig,
@@ -143,12 +144,73 @@ def test_a_factory_is_merged_in_memory(tmp_path):
 def test_names_that_are_not_the_class_s_are_loaded_whole(tmp_path):
     a, b = mixtral(1), mixtral(2)
     written(a, tmp_path / "a"), written(b, tmp_path / "b")
-    with pytest.warns(GraphMergeWarning, match="read into memory as a whole: its files have no"):
+    with pytest.warns(
+        GraphMergeWarning, match=r"memory as a whole: its files have .*, which MixtralForCausalLM takes in another form"
+    ):
         parts = [Part(open_weights(tmp_path / name)) for name in "ab"]
     write_merged(parts, Shares((0.5, 0.5)), tmp_path / "out", provenance={}, shard_size=4000)
     again = MixtralForCausalLM.from_pretrained(tmp_path / "out").state_dict()
     assert all(torch.equal(v, again[k]) for k, v in gm.merge([a, b]).state_dict().items())
     assert len(weights_of(tmp_path / "out")) > 3
+
+
+def renamed(folder, rename):
+    """The files of a directory with every tensor under another name, or under several."""
+    from safetensors.torch import load_file, save_file
+
+    where = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        state = {name: v.clone() for k, v in load_file(file).items() for name in rename(k)}
+        save_file(state, file, metadata={"format": "pt"})
+        where |= dict.fromkeys(state, file.name)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+
+
+OLD = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+
+def old(key):
+    return [next((key.removesuffix(new) + was for new, was in OLD.items() if key.endswith(new)), key)]
+
+
+def bare_bert(seed):
+    return BertModel(bert(seed).config)
+
+
+NAMES = {
+    "without the prefix": (gpt2, lambda key: [key.removeprefix("transformer.")]),
+    "with the prefix": (bare_bert, lambda key: [f"bert.{key}"]),
+    "old norms": (bert, old),
+    "old norms without the prefix": (bert, lambda key: [old(key)[0].removeprefix("bert.")]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_stand_for_names_of_the_class_are_read_from_the_files(name, tmp_path, recwarn):
+    """As `from_pretrained` understands them; what is written has the names of the class."""
+    build, rename = NAMES[name]
+    a, b = build(1).eval(), build(2).eval()
+    for model, folder in ((a, "a"), (b, "b")):
+        written(model, tmp_path / folder, "3kB")
+        renamed(tmp_path / folder, rename)
+    loaded = [load_model(tmp_path / folder).model for folder in "ab"]
+    assert all(torch.equal(v, loaded[0].state_dict()[k]) for k, v in a.state_dict().items())
+    parts = [Part(open_weights(tmp_path / "a")), Part(open_weights(tmp_path / "b"))]
+    assert not [str(w.message) for w in recwarn if issubclass(w.category, GraphMergeWarning)]
+    assert all(part.weights.entries is not None for part in parts)
+    write_merged(parts, Shares((0.5, 0.5)), tmp_path / "out", provenance={})
+    expected = gm.merge(loaded).state_dict()
+    again = type(a).from_pretrained(tmp_path / "out").state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in expected.items())
+    assert set(open_weights(tmp_path / "out").entries) <= set(a.state_dict())
+
+
+def test_a_tensor_that_two_names_could_mean_is_loaded_whole(tmp_path):
+    written(gpt2(1), tmp_path / "a", "3kB")
+    renamed(tmp_path / "a", lambda key: [key, key.removeprefix("transformer.")] if "ln_f.b" in key else [key])
+    with pytest.warns(GraphMergeWarning, match=r"whole: its files have .*ln_f\.bias.*, which could both be"):
+        assert open_weights(tmp_path / "a").entries is None
 
 
 def test_tensors_that_are_tied_and_differ_are_loaded_whole(tmp_path):

@@ -9,11 +9,11 @@ import sys
 import pytest
 import torch
 import yaml
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 import graphmerge as gm
 from graphmerge.checkpoint import load_model
-from graphmerge.errors import RecipeError
+from graphmerge.errors import GraphMergeWarning, RecipeError
 from graphmerge.recipe import make_plan, read_recipe, run_recipe
 from graphmerge.recipe.estimate import estimate
 from tests.cli.test_commands import run as command
@@ -111,6 +111,20 @@ def test_the_plan_says_what_a_release_takes(home):
     assert "what it releases measured on the first model" in groups.what
     assert groups.memory == 3 * 8 * sum(p.numel() for p in plan.weights[0].loaded.model.parameters())
     assert "ffn" in run_recipe(recipe).groups[0]
+
+
+def test_the_plan_says_which_models_are_held_as_a_whole(tmp_path):
+    """Files hold one tensor for each expert, which the class stacks."""
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = MixtralForCausalLM(MixtralConfig(vocab_size=29, num_key_value_heads=2, num_local_experts=3, **sizes))
+    for name in "ab":
+        model.save_pretrained(tmp_path / name)
+    recipe = write(tmp_path, **IDENTITY)
+    with pytest.warns(GraphMergeWarning, match="is read into memory as a whole: its files have"):
+        plan = make_plan(read_recipe(recipe), tmp_path)
+    merging = next(row for row in estimate(plan) if row.stage == "merge")
+    assert f"one at a time, but for {tmp_path / 'a'} and {tmp_path / 'b'}, in memory as a whole" in merging.what
+    assert merging.memory > 2 * 4 * sum(p.numel() for p in model.parameters())
 
 
 ROWS = [{"words": f"w{n % 28} w{n % 5} w3", "number": n} for n in range(99)]
