@@ -234,6 +234,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
         "local_attn_chunk_length": 4,
         "lsh_attn_chunk_length": 4,
     },
+    "deepseek_v4": {"o_groups": 2},  # no more of them than heads
     "codegen": {"n_head": 4},  # a multiple of four, which is written into the model
 }
 

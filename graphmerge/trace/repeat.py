@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from graphmerge.trace.copies import sum_columns
 from graphmerge.trace.functional import op_name
 from graphmerge.trace.spread import SPREAD_OPS
 
@@ -20,14 +21,17 @@ def repeat_spread(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     """An equal graph in which every reader of a spread tensor has one of its own; the same graph where that is so.
 
     Ops of a single tensor that keep the number of entries (views, casts, elementwise ops) are repeated with what they
-    read. The names of the nodes that there were stay.
+    read; a linear map of copies is written as what it comes to (`sum_columns`). The names of the nodes stay.
     """
-    if not any(len(node.users) > 1 for node in _carriers(module.graph)):
+    if not _carriers(module.graph):
         return module
     graph = torch.fx.Graph()
     copies: dict[torch.fx.Node, torch.fx.Node] = {}
     for node in module.graph.nodes:
         copies[node] = graph.node_copy(node, copies.__getitem__)
+    summed = sum_columns(graph)
+    if not summed and not any(len(node.users) > 1 for node in _carriers(graph)):
+        return module
     left = MANY
     for node in reversed(_carriers(graph)):
         for reader in list(node.users)[1 : 1 + left]:
