@@ -15,14 +15,12 @@ from graphmerge.trace.inputs import Inputs
 from graphmerge.trace.moving import moving_tensors
 from graphmerge.trace.program import Node, Program, Ref, TensorInfo
 from graphmerge.trace.repeat import repeat_spread
-from graphmerge.trace.spread import spread_axes
+from graphmerge.trace.spread import SHAPE_OPS, spread_axes
 
 # switches of autograd and autocast: they compute nothing
 SWITCHES = ("_enter_autocast", "_exit_autocast", "_set_grad_enabled", "_enter_inference_mode", "_exit_inference_mode")
 # zero if an argument is zero
 PRODUCT_OPS = ("bmm", "einsum", "linear", "matmul", "mm", "mul")
-# only the shape of their argument counts
-SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 EMPTY_OPS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "empty_permuted")
 WRITE = "graphmerge.opaque_write.default"  # no rule: what it touches is pinned
 RANDOM_OPS = ("rand", "randn", "bernoulli", "multinomial", "normal", "randint", "randperm", "uniform", "exponential")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from graphmerge.trace.functional import PERMUTING, RESHAPING, op_name
-from graphmerge.trace.spread import KEEPING_OPS, SPREAD_OPS
+from graphmerge.trace.spread import KEEPING_OPS, SPREAD_OPS, is_given
 
 aten = torch.ops.aten
 
@@ -70,6 +70,8 @@ def _places(node: torch.fx.Node) -> torch.Tensor | None:
         return None
     name, source = op_name(node), node.args[0]
     if name in SPREAD_OPS:
+        if not is_given(source):  # constants are known anyway
+            return None
         shape = source.meta["val"].shape
         held = _places(source)
         held = torch.arange(shape.numel()).reshape(shape) if held is None else held

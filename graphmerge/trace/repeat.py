@@ -12,7 +12,7 @@ import torch
 
 from graphmerge.trace.copies import sum_columns
 from graphmerge.trace.functional import op_name
-from graphmerge.trace.spread import SPREAD_OPS
+from graphmerge.trace.spread import SPREAD_OPS, is_given
 
 MANY: Final = 1000  # new nodes in all; readers beyond them share
 
@@ -51,7 +51,7 @@ def _carriers(graph: torch.fx.Graph) -> list[torch.fx.Node]:
         before, after = (n.meta.get("val") for n in (sources[0], node))
         if not (isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor)):
             continue
-        grows = op_name(node) in SPREAD_OPS and after.numel() > before.numel()
+        grows = op_name(node) in SPREAD_OPS and after.numel() > before.numel() and is_given(node)
         if grows or (sources[0] in found and after.numel() == before.numel()):
             found[node] = None
     return list(found)

@@ -10,6 +10,8 @@ from graphmerge.trace.functional import op_name
 
 # they spread entries out along axes
 SPREAD_OPS = ("expand", "expand_as", "broadcast_to")
+# only the shape of their argument counts
+SHAPE_OPS = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 # they leave every entry at its place
 KEEPING_OPS = ("alias", "bitwise_not", "clone", "contiguous", "detach", "logical_not", "to", "_to_copy")
 
@@ -27,3 +29,17 @@ def spread_axes(node: torch.fx.Node, alike: Callable[[torch.fx.Node], tuple[int,
     new = value.dim() - len(before)
     spread = [d for d, n in enumerate(value.shape) if d < new or before[d - new] < n]
     return tuple(sorted({*spread, *(d + new for d in alike(source))}))
+
+
+def is_given(node: torch.fx.Node) -> bool:
+    """Do its entries depend on an input, a parameter or a buffer?"""
+    seen: set[torch.fx.Node] = set()
+    left = [node]
+    while left:
+        node = left.pop()
+        if node.op == "placeholder":
+            return True
+        if node not in seen and op_name(node) not in SHAPE_OPS:
+            seen.add(node)
+            left += node.all_input_nodes
+    return False
