@@ -109,13 +109,24 @@ def _symbols(nodes: Nodes, model: torch.nn.Module) -> dict[str, Scalars]:
 
 
 def _moving(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Under all their names: parameters, and the running statistics that training updates."""
+    """Under all their names: parameters, and the buffers that training updates.
+
+    These are running statistics, and what is saved with all its entries alike, which says nothing yet.
+    """
     yield from model.named_parameters(remove_duplicate=False)
     for path, module in model.named_modules(remove_duplicate=False):
         counts = any(name.startswith("num_batches") for name, _ in module.named_buffers(recurse=False))
         for name, buffer in module.named_buffers(recurse=False):
-            if counts and buffer.is_floating_point():
+            saved = buffer.is_floating_point() and name not in module._non_persistent_buffers_set
+            if saved and (counts or _is_alike(buffer)):
                 yield (f"{path}.{name}" if path else name), buffer
+
+
+def _is_alike(buffer: torch.Tensor) -> bool:
+    """Has it entries, all of one finite value?"""
+    if buffer.is_meta or buffer.numel() == 0:
+        return False
+    return bool((buffer == buffer.flatten()[0]).all()) and bool(buffer.isfinite().all())
 
 
 def _inputs(nodes: Nodes, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import graphmerge as gm
 from graphmerge.certify import CertifyError, count
 from graphmerge.errors import GraphMergeError
 
@@ -266,6 +267,25 @@ def test_running_statistics_move_and_tables_do_not() -> None:
 
     assert order(Scaled(torch.ones(3)), torch.rand(2, 2)) == pytest.approx(ln(3))
     assert order(Scaled(torch.tensor([1.0, 2.0, 2.0])), torch.rand(2, 2)) == pytest.approx(ln(2))
+
+
+@pytest.mark.parametrize(("saved", "sizes"), [(True, (3, 2)), (False, (3, 3, 2))])
+def test_a_saved_buffer_that_says_nothing_yet_moves(saved: bool, sizes: tuple[int, ...]) -> None:
+    """Two heads share its three entries, so they are permuted alike; one that is not saved is the same number."""
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(2, 6), nn.Linear(6, 2)
+            self.register_buffer("scale", torch.full((3,), 0.5), persistent=saved)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.down((self.up(x).view(-1, 2, 3).softmax(-1) * self.scale).flatten(1))
+
+    model = Heads()
+    assert order(model, torch.rand(1, 2)) == pytest.approx(ln(*sizes))
+    found = gm.trace(model, torch.rand(1, 2)).symmetry()
+    assert found.log_order() == pytest.approx(ln(*sizes))
 
 
 def test_a_model_is_left_as_it_was() -> None:
