@@ -329,7 +329,6 @@ class Routed(nn.Module):
         (lambda x: x[:, (x > 0).nonzero()[:, 0]], "nonzero"),
         (lambda x: x.scatter(1, x.topk(1).indices.repeat(1, 2), x), "may coincide"),
         (lambda x: torch.linalg.det(x.reshape(2, 2)), "det"),
-        (lambda x: x.scatter_reduce(1, torch.tensor([[0, 0]]), x, "mean"), "mean"),
     ],
 )
 def test_what_cannot_be_unrolled_is_named(how: Callable[[torch.Tensor], torch.Tensor], op: str) -> None:
