@@ -199,7 +199,8 @@ def test_a_data_set_that_has_changed_is_refused(home, datasets):
         ({"name": "nowhere/nothing"}, "data set 'nowhere/nothing' cannot be read"),
     ],
 )
-def test_what_is_said_of_a_data_set_that_cannot_be_used(home, datasets, change, message):
+def test_what_is_said_of_a_data_set_that_cannot_be_used(home, datasets, monkeypatch, change, message):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)  # nobody is asked, and nobody waited for
     if not (home / "rows").exists():
         _splits(home / "rows", datasets)
     recipe = write(home, calibration={"dataset": {"name": "rows", "column": "words"} | change, **DATASET})
