@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from graphmerge.checkpoint import PERMUTATIONS, Loaded, bytes_in, open_weights, provenance
+from graphmerge.checkpoint import PERMUTATIONS, Loaded, Weights, bytes_in, load_model, open_weights, provenance
 from graphmerge.cli.common import (
     AnyTokenizer,
     Batches,
@@ -39,12 +39,12 @@ from graphmerge.cli.common import (
     symmetry_of,
 )
 from graphmerge.data import Sampling, load_loss
-from graphmerge.errors import InputError
+from graphmerge.errors import InputError, TraceError
 from graphmerge.match import Match
 from graphmerge.match import match as run_match
 from graphmerge.match.match import Method as MethodName
 from graphmerge.merge import Part, Shares, write_merged
-from graphmerge.symmetry import Permutations
+from graphmerge.symmetry import Permutations, Symmetry
 
 Method = Annotated[MethodName, typer.Option(help="How to match.")]
 Groups = Annotated[
@@ -206,14 +206,18 @@ def merge(
     shares = Shares((1 - weight, weight), "slerp" if slerp else "linear")
     options: dict[str, Any] = {"command": "merge", "weight": weight, "interpolation": shares.method}
     options["allow_different_tokenizers"] = allow_different_tokenizers
+    sampling = Sampling(batches, size, length, seed, tokenizer)
     if method is None:
         element, named = Permutations.load(str(permutations)), str(permutations)
         opened = open_two(a, b, trust_remote_code, allow_different_tokenizers)
+    elif method == "identity" and data is None:
+        opened = open_two(a, b, trust_remote_code, allow_different_tokenizers)
+        element, named = _symmetry(opened[0], spec, trust_remote_code).identity(), PERMUTATIONS
+        options |= _How(method, data, loss, groups, similarity, spec, sampling, device).options()
+        options["groups taking part"] = []
     else:
         first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-        how = _How(
-            method, data, loss, groups, similarity, spec, Sampling(batches, size, length, seed, tokenizer), device
-        )
+        how = _How(method, data, loss, groups, similarity, spec, sampling, device)
         found = how.run(first, second)
         for note in found.notes:
             say(note)
@@ -234,6 +238,14 @@ def merge(
         force=force,
     )
     _written(out_directory, made_of, json)
+
+
+def _symmetry(opened: Weights, spec: Path | None, trust: bool) -> Symmetry:
+    """Of a model in files; it is read whole only if its values decide what is computed."""
+    try:
+        return symmetry_of(opened.loaded, spec)
+    except TraceError:
+        return symmetry_of(load_model(opened.loaded.source, trust_remote_code=trust), spec)
 
 
 def _written(directory: Path, made_of: dict[str, Any], json: bool) -> None:

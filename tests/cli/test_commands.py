@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig
 
 import graphmerge as gm
@@ -291,3 +292,15 @@ def test_the_schema_is_printed_and_written(tmp_path, capsys):
     assert json.loads(out)["title"] == "graphmerge spec"
     assert run(capsys, "spec", "schema", "-o", tmp_path / "schema.json")[0] == 0
     assert json.loads((tmp_path / "schema.json").read_text()) == json.loads(out)
+
+
+def test_a_merge_without_matching_reads_no_model_whole(pair, tmp_path, capsys, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("a model was read")
+
+    monkeypatch.setattr("graphmerge.cli.common.load_model", never)
+    monkeypatch.setattr("graphmerge.cli.align.load_model", never)
+    code, _, err = run(capsys, "merge", pair / "a", pair / "b", "--method", "identity", "-o", tmp_path / "m")
+    assert code == 0, err
+    merged, a, b = (load_file(folder / "model.safetensors") for folder in (tmp_path / "m", pair / "a", pair / "b"))
+    assert all(torch.equal(merged[key], (a[key] + b[key]) / 2) for key in a)

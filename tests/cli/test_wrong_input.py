@@ -77,7 +77,7 @@ def listed(folder):
         ("match a heads -o new", "the configs differ in n_head: 2 in a, 4 in heads"),
         ("match a nan -o new", f"nan: {FIRST} has 1 NaN entries"),
         ("barrier a infinite --data ids.npy", f"infinite: {FIRST} has 1 infinite entries"),
-        ("merge a missing --method identity -o new", f"missing lacks weights of GPT2LMHeadModel, which its config.json "
+        ("merge a missing --method weights -o new", f"missing lacks weights of GPT2LMHeadModel, which its config.json "
          f"names, and they would be random: {FIRST}"),
         ("trace shape", f"{FIRST} has shape (16, 63), but its config.json makes a GPT2LMHeadModel with (16, 64)"),
         ("trace empty", "empty is no model: it has no config.json"),
