@@ -92,7 +92,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _symbols(nodes: Nodes, model: torch.nn.Module) -> dict[str, Scalars]:
-    """Every parameter and moving buffer as symbols.
+    """Every parameter and moving buffer as symbols; of buffers what they hold is known, if code asks for it.
 
     A symbol is a place in a storage (which is called after the first tensor in it), so shared entries are one.
     """
@@ -105,6 +105,8 @@ def _symbols(nodes: Nodes, model: torch.nn.Module) -> dict[str, Scalars]:
         numbers = torch.arange(size).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
         ids = [nodes.symbol((first, n)) for n in numbers.flatten().tolist()]
         symbols[name] = tensor_of(nodes, ids, tensor)
+        if not isinstance(tensor, torch.nn.Parameter) and not tensor.is_meta:
+            nodes.decide(torch.tensor(ids, dtype=torch.int64), tensor.flatten().tolist())
     return symbols
 
 

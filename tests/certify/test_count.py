@@ -288,6 +288,21 @@ def test_a_saved_buffer_that_says_nothing_yet_moves(saved: bool, sizes: tuple[in
     assert found.log_order() == pytest.approx(ln(*sizes))
 
 
+def test_what_a_buffer_holds_may_decide() -> None:
+    class Switched(nn.Module):
+        def __init__(self, value: float) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(2, 4), nn.Linear(4, 2)
+            self.register_buffer("share", torch.full((1,), value))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden = self.up(x).exp()
+            return self.down(hidden if self.share[0] > 0 else hidden * torch.arange(4)) * self.share
+
+    assert order(Switched(1.0), torch.rand(1, 2)) == pytest.approx(ln(4))
+    assert order(Switched(-1.0), torch.rand(1, 2)) == 0
+
+
 def test_a_model_is_left_as_it_was() -> None:
     model = Residual(mlp(3, 2)).train()
     before = {k: v.clone() for k, v in model.state_dict().items()}
