@@ -29,6 +29,12 @@ def inside(part: str, numbers: dict[str, Any]) -> dict[str, Any]:
 SMALLER: Final[dict[str, dict[str, Any]]] = {
     "chameleon": inside("vq_config", _VQ),
     "chameleon_vqgan": _VQ,
+    "clvp": {
+        **inside("text_config", {"hidden_size": 64, "projection_dim": 64, "bos_token_id": 2, "eos_token_id": 3}),
+        **inside("speech_config", {"hidden_size": 64, "projection_dim": 64}),
+        **inside("decoder_config", {"hidden_size": 16, "n_inner": 24, "num_mel_attn_blocks": 1}),
+        "decoder_config.decoder_fixing_codes": [4, 5, 5, 6],
+    },
     "clvp_encoder": {"hidden_size": 64, "projection_dim": 64},  # a rotary table has at least 32 columns
     "dac": _DAC,
     "emu3": inside("vq_config", _VQ),
