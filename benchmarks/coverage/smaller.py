@@ -61,6 +61,7 @@ SMALLER: Final[dict[str, dict[str, Any]]] = {
     "mobilevitv2": {"width_multiplier": 0.125},
     "musicgen": inside("audio_encoder", _ENCODEC),
     "musicgen_melody": inside("audio_encoder", _ENCODEC),
+    "nemo_speechlm": {"text_config.layers_block_type": ["linear_attention", "moe", "full_attention"]},
     "oneformer": {"conv_dim": 32, "mask_dim": 32, "hidden_dim": 32},
     "perceiver": {"num_self_attends_per_block": 2},
     "speecht5_hifigan": VOCODER,
