@@ -225,6 +225,12 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
     "recurrent_gemma": {"num_hidden_layers": 3},
     "siglip2": inside("vision_config", _GRID),
     "siglip2_vision_model": _GRID,
+    "sam3_tracker": {
+        **inside("vision_config.backbone_config", {"image_size": 16, "patch_size": 4, "window_size": 2}),
+        "vision_config.backbone_config.pretrain_image_size": 16,
+        "vision_config.backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        **inside("prompt_encoder_config", {"image_size": 16, "patch_size": 4}),
+    },
     "sam3_lite_text_text_model": {"max_position_embeddings": 5},
     "efficientnet": _CHANNELS | {"hidden_dim": 128},
     "layoutlmv3": {"coordinate_size": 4, "shape_size": 4, "hidden_size": 24, "input_size": 16},
