@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def dataset_text(dataset: Dataset) -> str:
         InputError: the package is not installed, there is no such data set, split or column, or it holds no text.
     """
     try:
-        import datasets  # an optional dependency, and a large one
+        datasets: Any = importlib.import_module("datasets")  # an optional dependency, and a large one
     except ImportError:
         raise InputError("data sets need the package datasets: pip install 'graphmerge[datasets]'") from None
     found: Any = None
