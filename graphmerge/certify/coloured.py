@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -161,16 +161,15 @@ def _repeated(rows: Array) -> tuple[Array, Array]:
     return first, times.reshape(rows.shape)
 
 
-def log_order(graph: Coloured, fixed: Collection[int] = ()) -> float:
-    """Natural log of the number of automorphisms that leave the entries ``fixed`` in place, counted by BLISS."""
-    return math.log(graph.drawn.count_automorphisms(color=_told_apart(graph, fixed), sh=CELL))
+def log_order(graph: Coloured) -> float:
+    """Natural log of the number of automorphisms, counted by BLISS."""
+    return math.log(graph.drawn.count_automorphisms(color=graph.colours.tolist(), sh=CELL))
 
 
-def generators(graph: Coloured, fixed: Collection[int] = ()) -> list[dict[int, int]]:
-    """Automorphisms that leave ``fixed`` in place and of which all others are products: where each takes the entries
-    that it moves."""
+def generators(graph: Coloured) -> list[dict[int, int]]:
+    """Automorphisms of which all others are products: where each takes the entries that it moves."""
     entry = {v: n for n, v in graph.entries.items()}
-    found = graph.drawn.automorphism_group(color=_told_apart(graph, fixed), sh=CELL)
+    found = graph.drawn.automorphism_group(color=graph.colours.tolist(), sh=CELL)
     return [{n: entry[image[v]] for n, v in graph.entries.items() if image[v] != v} for image in found]
 
 
@@ -194,13 +193,3 @@ def joined(entries: Iterable[int], moves: Iterable[Mapping[int, int]]) -> dict[i
             a, b = find(source), find(target)
             root[max(a, b)] = min(a, b)
     return {n: find(n) for n in root}
-
-
-def _told_apart(graph: Coloured, fixed: Collection[int]) -> list[int]:
-    """The colours, with one of its own for each fixed entry."""
-    colours = graph.colours.tolist()
-    fresh = max(colours, default=0)
-    for number, entry in enumerate(fixed, start=1):
-        if entry in graph.entries:
-            colours[graph.entries[entry]] = fresh + number
-    return colours

@@ -9,7 +9,7 @@ import torch
 
 from graphmerge.certify.labels import label
 from graphmerge.certify.nodes import Nodes
-from graphmerge.certify.scalars import Scalars, ids_of, like, nodes_of, tensor_of, unrolls
+from graphmerge.certify.scalars import Scalars, decides, ids_of, like, nodes_of, tensor_of, unrolls
 
 # By the name of the op, the node's (`nodes.REDUCERS`).
 REDUCTIONS: Final = {
@@ -110,7 +110,7 @@ def reduce(func: Any, source: Scalars, dim: Any = None, *args: Any, **kwargs: An
     result = like(func, source, *along, *args, **kwargs)
     nodes, lines, name = source.nodes, _lines(source, dim), func._schema.name.removeprefix("aten::")
     whole = result if isinstance(result, torch.Tensor) else result[0]
-    ids = nodes.reduce_each(REDUCTIONS[name], lines, decides=not (whole.is_floating_point() or whole.is_complex()))
+    ids = nodes.reduce_each(REDUCTIONS[name], lines, decides=decides(whole))
     if isinstance(result, torch.Tensor):
         return tensor_of(nodes, ids, result)
     op = ("ranked", 0, name == "max")

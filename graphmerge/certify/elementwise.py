@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from graphmerge.certify.nodes import Nodes
-from graphmerge.certify.scalars import Scalars, ids_of, like, nodes_of, tensor_of, unrolls
+from graphmerge.certify.scalars import Scalars, decides, ids_of, like, nodes_of, tensor_of, unrolls
 
 # Arguments may change places.
 COMMUTATIVE: Final = (
@@ -44,17 +44,12 @@ def elementwise(func: Any, *args: Any, **kwargs: Any) -> Scalars:
     ordered = name not in COMMUTATIVE or bool(kwargs)
     rows = _rows(nodes, [a for a in given if isinstance(a, ENTRIES)], result.shape)
     ids = torch.empty(len(rows), dtype=torch.int64)
-    known = (nodes.is_decided(rows) if _decides(result) else nodes.is_constant(rows)).all(1)
+    known = (nodes.is_decided(rows) if decides(result) else nodes.is_constant(rows)).all(1)
     ids[known] = nodes.constants(_folded(nodes, func, args, kwargs, rows[known]))
     ids[~known] = _apply(nodes, op, rows[~known], ordered)
     if (decided := ~known & nodes.is_decided(rows).all(1)).any():
         nodes.decide(ids[decided], _folded(nodes, func, args, kwargs, rows[decided]).tolist())
     return tensor_of(nodes, ids, result)
-
-
-def _decides(result: torch.Tensor) -> bool:
-    """Truth values and whole numbers may decide what is computed."""
-    return not (result.is_floating_point() or result.is_complex())
 
 
 def _apply(nodes: Nodes, op: Hashable, rows: torch.Tensor, ordered: bool) -> torch.Tensor:
@@ -115,7 +110,7 @@ def cast(func: Any, source: Scalars, **kwargs: Any) -> Scalars:
     ids = source.entries().flatten()
     lossy = (source.is_floating_point() and not result.is_floating_point()) or source.is_complex()
     if lossy and source.dtype != result.dtype:
-        known, rows = nodes.is_decided(ids) if _decides(result) else nodes.is_constant(ids), ids[:, None]
+        known, rows = nodes.is_decided(ids) if decides(result) else nodes.is_constant(ids), ids[:, None]
         ids = torch.empty(len(rows), dtype=torch.int64)
         ids[known] = nodes.constants(_folded(nodes, func, (source,), kwargs, rows[known]))
         ids[~known] = nodes.apply_each(("to", str(result.dtype)), rows[~known])

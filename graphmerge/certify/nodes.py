@@ -216,7 +216,7 @@ class Nodes:
     def reduce(self, op: str, children: Sequence[int]) -> int:
         """The same for a single row."""
         if all(c in self.values for c in children):
-            return self.constant(REDUCERS[op]([self.values[c] for c in children]))
+            return self.constant(self._reduced(op, children))
         return self.apply(op, children, ordered=False)
 
     def times_each(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -159,3 +159,8 @@ def like(func: Any, *args: Any, **kwargs: Any) -> Any:
         torch.Tensor, lambda t: torch.empty(t.shape, dtype=t.dtype, device="meta"), (args, kwargs)
     )
     return func(*args, **{k: v for k, v in kwargs.items() if k not in ("device", "pin_memory")})
+
+
+def decides(result: torch.Tensor) -> bool:
+    """Truth values and whole numbers may decide what is computed."""
+    return not (result.is_floating_point() or result.is_complex())

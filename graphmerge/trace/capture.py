@@ -48,31 +48,27 @@ def capture(
     """
     with torch.no_grad(), _quiet():
         why: Exception = ValueRead("as in another run of it")
-        try:
-            if not values_decide:
-                return *_attempt(model, inputs, choose, _recorded), []
-        except Exception as error:
-            logger.debug("not recorded: %s", _first_line(error))  # make_fx will do, or say what is wrong
-            why = error
-        if not isinstance(why, VALUES_DECIDE):
+        for way in () if values_decide else (_recorded, _traced_fake):  # the second will do, or say what is wrong
             try:
-                return *_attempt(model, inputs, choose, _traced_fake), []
+                return *_attempt(model, inputs, choose, way), []
             except Exception as error:
+                logger.debug("%s: %s", way.__name__, _first_line(error))
                 why = error
+            if isinstance(why, VALUES_DECIDE):
+                break
         if any(p.is_meta for p in model.parameters()):
             raise TraceError(f"the model could not be traced: {_first_line(why)}") from why
         note = (
             "the forward pass depends on values: it was followed once, for these weights and inputs "
             f"({_first_line(why)})"
         )
-        try:
-            return *_attempt(model, inputs, choose, _recorded_real), [note]
-        except Exception as error:
-            logger.debug("not recorded with real values: %s", _first_line(error))
-        try:
-            return *_attempt(model, inputs, choose, _traced_real), [note]
-        except Exception as error:
-            raise TraceError(f"the model could not be traced: {_first_line(error)}") from error
+        for way in (_recorded_real, _traced_real):
+            try:
+                return *_attempt(model, inputs, choose, way), [note]
+            except Exception as error:
+                logger.debug("%s: %s", way.__name__, _first_line(error))
+                why = error
+        raise TraceError(f"the model could not be traced: {_first_line(why)}") from why
 
 
 def _attempt(model: torch.nn.Module, inputs: Inputs, choose: Outputs, way: Way) -> Traced:

@@ -77,7 +77,7 @@ def _places(node: torch.fx.Node) -> torch.Tensor | None:
         held = torch.arange(shape.numel()).reshape(shape) if held is None else held
         return held.broadcast_to(node.meta["val"].shape)
     held = _places(source) if name in (*KEEPING_OPS, *RESHAPING, *PERMUTING) else None
-    if held is None or name in ("bitwise_not", "logical_not") or name in KEEPING_OPS:
+    if held is None or name in KEEPING_OPS:
         return held
     assert callable(node.target)
     return node.target(held, *node.args[1:], **node.kwargs)

@@ -18,8 +18,9 @@ def moving_tensors(model: torch.nn.Module) -> dict[str, str]:
     """
     kinds = {name: "parameter" for name, _ in model.named_parameters()}
     for path, module in model.named_modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            updated = any(n.startswith("num_batches") for n, _ in module.named_buffers(recurse=False))
+        buffers = dict(module.named_buffers(recurse=False))
+        updated = any(name.startswith("num_batches") for name in buffers)
+        for name, buffer in buffers.items():
             if name in module._non_persistent_buffers_set or not buffer.is_floating_point():
                 continue
             if updated or not (buffer.is_meta or _varies(buffer)):
