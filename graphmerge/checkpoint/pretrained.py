@@ -138,19 +138,6 @@ def build_without_weights(directory: Path, *, trust_remote_code: bool = False) -
             ) from error
 
 
-def converted(model: torch.nn.Module, names: list[str]) -> list[str]:
-    """Those of the stored tensors that ``from_pretrained`` stacks, splits or transposes instead of taking them."""
-    try:
-        from transformers.conversion_mapping import get_model_conversion_mapping
-        from transformers.core_model_loading import WeightConverter
-    except ImportError:  # a version that converts otherwise; shapes and names are compared in any case
-        return []
-    if not isinstance(model, PreTrainedModel):
-        return []
-    converters = [change for change in get_model_conversion_mapping(model) if isinstance(change, WeightConverter)]
-    return [name for name in names if any(change.rename_source_key(name)[1] is not None for change in converters)]
-
-
 def _check_complete(directory: Path, architecture: str, info: dict[str, Any]) -> None:
     if mismatched := sorted(info["mismatched_keys"]):
         name, found, expected = mismatched[0]

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from graphmerge.checkpoint.directory import CONFIG, INDEX, PROVENANCE, WEIGHTS, 
 from graphmerge.checkpoint.factory import factory_file, is_factory
 from graphmerge.checkpoint.load import Loaded
 from graphmerge.checkpoint.pretrained import quiet_transformers
-from graphmerge.checkpoint.shards import Entry, read_metadata, write_shard
+from graphmerge.checkpoint.shards import Entry, lay_out, read_metadata, write_tensor
+from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import InputError
 from graphmerge.files import order_metadata, set_usual_mode
 from graphmerge.symmetry import Permutations
@@ -148,19 +149,25 @@ def write_entries(
     directory: Path,
     like: Path,
     entries: Mapping[str, Entry],
-    tensor: Callable[[str], torch.Tensor],
+    tensors: Iterable[Mapping[str, torch.Tensor]],
     shard_size: int | None = None,
 ) -> None:
-    """Weights under the names and in the dtypes of ``entries``, asked for one after the other.
+    """Weights under the names and in the dtypes of ``entries``, as ``tensors`` gives them, some at a time in any order.
 
     They are laid out in files as there, or in files of ``shard_size`` bytes at most (but for a larger tensor); where
     there is more than one, an index beside them says what is where.
     """
     lengths = {name: entry.length for name, entry in entries.items()}
     files = _same_files(entries) if shard_size is None else sharded(lengths, shard_size)
+    places: dict[str, Entry] = {}
     for file, names in files.items():
         layout = {name: (entries[name].dtype, entries[name].shape) for name in names}
-        write_shard(directory / file, layout, read_metadata(entries[names[0]].file), tensor)
+        places |= lay_out(directory / file, layout, read_metadata(entries[names[0]].file))
+    for some in tensors:
+        for name, tensor in some.items():
+            write_tensor(places.pop(name), name, tensor)
+    if places:
+        raise InputError(f"nothing was given for {listed(list(places))}")
     if list(files) == [WEIGHTS]:
         return
     known = read_json(like / INDEX).get("metadata", {}) if (like / INDEX).is_file() else {}

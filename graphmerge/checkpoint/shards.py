@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -133,14 +133,8 @@ def same_bytes(one: Entry, other: Entry) -> bool:
         return all(a.read(size) == b.read(size) for size in sizes)
 
 
-def write_shard(
-    path: Path, layout: Mapping[str, Shape], metadata: Mapping[str, str], tensor: Callable[[str], torch.Tensor]
-) -> None:
-    """Write one file of tensors with these dtypes and shapes, asking for one after the other.
-
-    Raises:
-        InputError: ``tensor`` gives another dtype or shape than the layout says.
-    """
+def lay_out(path: Path, layout: Mapping[str, Shape], metadata: Mapping[str, str]) -> dict[str, Entry]:
+    """Begin a file of tensors with these dtypes and shapes: all of it but their values, and where those go."""
     names = sorted(layout, key=lambda name: (-_PLACES[layout[name][0]], name))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
@@ -152,11 +146,24 @@ def write_shard(
     text += b" " * (-len(text) % 8)
     with path.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
-        for name in names:
-            found = tensor(name).detach().cpu()
-            if (found.dtype, tuple(found.shape)) != layout[name]:
-                raise InputError(f"{name} became {found.dtype} {tuple(found.shape)}, not {layout[name]}")
-            stream.write(found.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        stream.truncate(8 + len(text) + end)
+    return {name: _entry(path, name, header[name], 8 + len(text)) for name in names}
+
+
+def write_tensor(entry: Entry, name: str, tensor: torch.Tensor) -> None:
+    """Write the values of a tensor where they go.
+
+    Raises:
+        InputError: it has another dtype or shape than the file says.
+    """
+    found = tensor.detach().cpu()
+    if (found.dtype, tuple(found.shape)) != (entry.dtype, entry.shape):
+        raise InputError(f"{name} became {found.dtype} {tuple(found.shape)}, not {entry.dtype} {entry.shape}")
+    with entry.file.open("r+b", buffering=0) as stream:
+        stream.seek(entry.start)
+        view, done = found.contiguous().reshape(-1).view(torch.uint8).numpy().data, 0
+        while done < entry.length:  # one call writes 2 GB at most
+            done += stream.write(view[done:]) or 0
 
 
 def bytes_of(dtype: torch.dtype, shape: Iterable[int]) -> int:

@@ -1,28 +1,24 @@
-"""A model's weights, one tensor at a time: from its files if those hold the tensors of its class, else from memory."""
+"""A model's weights, one tensor at a time: from its files if those hold what its class takes, else from memory."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
 
 import torch
 from torch import nn
 
 from graphmerge.checkpoint.check import check_finite
+from graphmerge.checkpoint.conversion import Conversion, conversions
 from graphmerge.checkpoint.factory import is_factory
 from graphmerge.checkpoint.load import Loaded, Source, directory_of, load_model
-from graphmerge.checkpoint.pretrained import build_without_weights, converted, mergeable_files, unused_text
+from graphmerge.checkpoint.pretrained import build_without_weights, mergeable_files, unused_text
 from graphmerge.checkpoint.shards import Entry, read_entries, read_tensor, same_bytes
 from graphmerge.checkpoint.tokenizer import tokenizer_identity
 from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import GraphMergeWarning
-
-_NORMS: Final = {"gamma": "weight", "beta": "bias"}
-_NORM = re.compile(r"LayerNorm\.(gamma|beta)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +26,13 @@ class Weights:
     """The tensors of one model by state-dict key.
 
     ``loaded.model`` has their shapes; it has their values too unless they stand in files: then ``entries`` says where,
-    and the module is on the meta device.
+    by the names that they have there, ``conversions`` what of them makes which tensors, and the module is on the meta
+    device.
     """
 
     loaded: Loaded
     entries: Mapping[str, Entry] | None = None
+    conversions: tuple[Conversion, ...] = ()
 
     @cached_property
     def state(self) -> dict[str, torch.Tensor]:
@@ -51,11 +49,10 @@ class Weights:
         """For every key, all keys of the same tensor."""
         return tied_keys(self.state)
 
-    def stored(self, key: str) -> Entry | None:
-        """Where the tensor stands in the files, under whichever of its names; None if it is in memory."""
-        if self.entries is None:
-            return None
-        return next(self.entries[name] for name in self.ties[key] if name in self.entries)
+    @cached_property
+    def sources(self) -> dict[str, Conversion]:
+        """What makes the tensors that stand in files, by their keys; of tied keys there may be some only."""
+        return {key: conversion for conversion in self.conversions for key in conversion.keys}
 
     def read(self, key: str) -> torch.Tensor:
         """The tensor; of files a copy of one's own.
@@ -63,19 +60,29 @@ class Weights:
         Raises:
             InputError: NaN or infinite entries.
         """
-        entry = self.stored(key)
-        if entry is None:
-            return self.state[key].detach()
-        tensor = read_tensor(entry)
+        stored = next((name for name in self.ties[key] if name in self.sources), None)
+        return self.state[key].detach() if stored is None else self.read_stored(stored)
+
+    def read_stored(self, key: str) -> torch.Tensor:
+        """As `read`, of a key in ``sources``."""
+        conversion, entries = self.sources[key], self.entries or {}
+        tensor = conversion.load({name: read_tensor(entries[name]) for name in conversion.names})[key]
         check_finite({key: tensor}, self.loaded.source)
         return tensor
 
+    def shape_stored(self, key: str) -> tuple[int, ...]:
+        """The shape that the files give a key in ``sources``."""
+        conversion, entries = self.sources[key], self.entries or {}
+        return entries[conversion.names[0]].shape if conversion.is_plain else self.shapes[key]
+
     def equal(self, key: str, other: str) -> bool:
         """Whether two tensors of the model are the same, value by value."""
-        one, another = self.stored(key), self.stored(other)
-        if one is None or another is None:
-            return torch.equal(self.state[key], self.state[other])
-        return same_bytes(one, another)
+        if self.entries is not None and key in self.sources and other in self.sources:
+            one, another = self.sources[key], self.sources[other]
+            if one.is_plain and another.is_plain:
+                return same_bytes(self.entries[one.names[0]], self.entries[another.names[0]])
+            return torch.equal(self.read_stored(key), self.read_stored(other))
+        return torch.equal(self.read(key), self.read(other))
 
 
 def tied_keys(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
@@ -91,8 +98,8 @@ def tied_keys(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
 def open_weights(source: Source | Loaded, *, trust_remote_code: bool = False) -> Weights:
     """A model's weights, ready for `Weights.read`: no file is read but its header.
 
-    A directory whose files name tensors otherwise than its class does is loaded whole, with a `GraphMergeWarning`; what
-    is no directory is in memory anyhow.
+    A directory whose files do not say clearly what ``from_pretrained`` would make of them is loaded whole, with a
+    `GraphMergeWarning`; what is no directory is in memory anyhow.
 
     Raises:
         InputError, ArchitectureMismatch: as `load_model`; NaN and infinite weights are found when they are read.
@@ -105,56 +112,30 @@ def open_weights(source: Source | Loaded, *, trust_remote_code: bool = False) ->
         directory, name = directory_of(source, trust_remote_code), str(source)
     if directory is None:
         return Weights(source if isinstance(source, Loaded) else load_model(source))
-    files = mergeable_files(directory)
+    entries = read_entries(mergeable_files(directory))
     model = build_without_weights(directory, trust_remote_code=trust_remote_code)
-    entries, unclear = _by_names_of(model, read_entries(files))
-    weights = Weights(Loaded(model, name, directory, tokenizer=tokenizer_identity(directory)), entries)
+    found, unclear = conversions(model, entries)
+    used = {name for conversion in found for name in conversion.names}
+    loaded = Loaded(model, name, directory, tokenizer=tokenizer_identity(directory))
+    weights = Weights(loaded, {n: entry for n, entry in entries.items() if n in used}, tuple(found))
     if reason := unclear or _difference(weights):
         warnings.warn(f"{name} is read into memory as a whole: {reason}", GraphMergeWarning, stacklevel=2)
         return Weights(replace(load_model(directory, trust_remote_code=trust_remote_code), source=name))
-    if unused := sorted(entries.keys() - weights.state.keys()):
+    if unused := sorted(entries.keys() - used):
         warnings.warn(unused_text(directory, type(model).__name__, unused), GraphMergeWarning, stacklevel=2)
-    return Weights(weights.loaded, {key: entry for key, entry in entries.items() if key in weights.state})
-
-
-def _by_names_of(model: nn.Module, entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], str | None]:
-    """What stands in files under the names of the model's class, where ``from_pretrained`` maps name to name.
-
-    That is: the prefix of the base model is there or not, and norms of old checkpoints have gamma and beta. The other
-    value says why that does not tell what is meant, if it does not.
-    """
-    known, prefix = model.state_dict().keys(), str(getattr(model, "base_model_prefix", "") or "")
-    meant: dict[str, str] = {}
-    for name in entries:
-        found = [other for other in _spellings(name, prefix) if other in known]
-        key = found[0] if found else name
-        if len(found) > 1:
-            return {}, f"its files have {name}, which could be {listed(found)}"
-        if key in meant:
-            return {}, f"its files have {listed([meant[key], name])}, which could both be {key}"
-        meant[key] = name
-    if changed := converted(model, list(entries)):
-        return {}, f"its files have {listed(changed)}, which {type(model).__name__} takes in another form"
-    return {key: entries[name] for key, name in meant.items()}, None
-
-
-def _spellings(name: str, prefix: str) -> list[str]:
-    """The names under which a class may know what is stored under this one."""
-    norm = _NORM.sub(lambda found: f"LayerNorm.{_NORMS[found[1]]}", name)
-    bare = norm.removeprefix(f"{prefix}.") if prefix else norm
-    return list(dict.fromkeys((norm, bare, f"{prefix}.{norm}" if prefix else norm)))
+    return weights
 
 
 def _difference(weights: Weights) -> str | None:
     """Why the tensors in the files are not those of the state dict; None if they are."""
-    entries, model = weights.entries or {}, type(weights.loaded.model).__name__
+    model = type(weights.loaded.model).__name__
     for keys in dict.fromkeys(weights.ties.values()):
-        stored = [key for key in keys if key in entries]
+        stored = [key for key in keys if key in weights.sources]
         if not stored:
             return f"its files have no {keys[0]}, under which {model} knows a tensor"
         for key in stored:
-            if entries[key].shape != weights.shapes[key]:
+            if weights.shape_stored(key) != weights.shapes[key]:
                 return f"its files have another shape of {key} than {model}"
-            if not same_bytes(entries[stored[0]], entries[key]):
+            if not weights.equal(stored[0], key):
                 return f"its files have two values for {listed(keys)}, which are one tensor in {model}"
     return None

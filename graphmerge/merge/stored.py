@@ -90,7 +90,8 @@ def write_merged(
     like = first.loaded.directory
     with model_directory(directory, like=like, provenance=provenance, permutations=permutations, force=force) as beside:
         if first.entries is not None and like is not None:
-            write_entries(beside, like, first.entries, merged, shard_size)
+            made = (c.store({key: merged(key) for key in c.keys}) for c in first.conversions)
+            write_entries(beside, like, first.entries, made, shard_size)
             return
         module = copy.deepcopy(first.loaded.model)
         module.load_state_dict({key: merged(keys[0]) for key, keys in first.ties.items()})

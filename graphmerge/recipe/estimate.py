@@ -59,10 +59,13 @@ def _match(plan: Plan) -> PlanRow:
 
 def _merge(plan: Plan) -> PlanRow:
     first = plan.weights[0]
-    lengths = [t.numel() * t.dtype.itemsize for t in first.state.values()]
-    tensors = sum(lengths) if first.entries is None else sum(entry.length for entry in first.entries.values())
+    lengths = {key: t.numel() * t.dtype.itemsize for key, t in first.state.items()}
+    tensors = sum(lengths.values()) if first.entries is None else sum(entry.length for entry in first.entries.values())
     held = sum(_model_bytes(plan, n) for n, w in enumerate(plan.weights) if w.entries is None)
-    merging = len(plan.weights) * max(lengths, default=0) + 3 * SINGLE * CHUNK
+    # what is converted is there twice while it is: as it is stored and as the class takes it
+    twice = {key for w in plan.weights for key, conversion in w.sources.items() if not conversion.is_plain}
+    merging = max((length * (len(plan.weights) + (key in twice)) for key, length in lengths.items()), default=0)
+    merging += 3 * SINGLE * CHUNK
     count = len(set(first.ties.values()))
     whole = [weights.loaded.source for weights in plan.weights if weights.entries is None]
     way = f"one at a time, but for {' and '.join(whole)}, in memory as a whole" if whole else "one at a time"

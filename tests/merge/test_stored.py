@@ -12,12 +12,15 @@ from transformers import (
     LlamaForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    NomicBertConfig,
+    NomicBertModel,
     T5Config,
     T5ForConditionalGeneration,
 )
 
 import graphmerge as gm
 from graphmerge.checkpoint import load_model, open_weights
+from graphmerge.checkpoint.shards import read_entries, read_tensor
 from graphmerge.errors import ArchitectureMismatch, GraphMergeWarning, InputError
 from graphmerge.merge import Part, Shares, write_merged
 from tests.checkpoint.tiny import Tied, bert, gpt2, save_tokenizer
@@ -36,10 +39,16 @@ def t5(seed):
     return T5ForConditionalGeneration(T5Config(vocab_size=29, d_model=16, d_kv=4, d_ff=24, num_layers=2, num_heads=4))
 
 
-def mixtral(seed):
+def mixtral(seed, experts=3):
     torch.manual_seed(seed)
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_key_value_heads": 2}
-    return MixtralForCausalLM(MixtralConfig(**SMALL | sizes, num_local_experts=3)).eval()
+    return MixtralForCausalLM(MixtralConfig(**SMALL | sizes, num_local_experts=experts)).eval()
+
+
+def nomic(seed):
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "max_position_embeddings": 31}
+    return NomicBertModel(NomicBertConfig(**SMALL | sizes), add_pooling_layer=False).eval()
 
 
 MODELS = {"gpt2": gpt2, "bert": bert, "llama": llama, "t5": t5}
@@ -141,17 +150,69 @@ def test_a_factory_is_merged_in_memory(tmp_path):
     assert found["head.weight"].data_ptr() == found["embed.weight"].data_ptr()
 
 
-def test_names_that_are_not_the_class_s_are_loaded_whole(tmp_path):
+CONVERTED = {
+    # in files the matrices of every expert are apart, in the class stacked, w1 and w3 of each as one
+    "experts": (mixtral, "experts.2.w3.weight", "experts.gate_up_proj"),
+    # in files queries, keys and values are one matrix, in the class three
+    "projections": (nomic, "attn.Wqkv.weight", "self_attn.k_proj.weight"),
+}
+
+
+@pytest.mark.parametrize("size", [None, 4000])
+@pytest.mark.parametrize("name", CONVERTED)
+def test_tensors_that_the_class_takes_in_another_form(name, size, dtype, tmp_path, recwarn):
+    """They are read from the files a few at a time; what is written is in the form and under the names of the files."""
+    build, stored, taken = CONVERTED[name]
+    a, b = (build(seed).to(dtype) for seed in (1, 2))
+    p = gm.trace(a).symmetry().random(seed=3)
+    written(a, tmp_path / "a"), written(b, tmp_path / "b", "5kB")
+    parts = [Part(open_weights(tmp_path / "a")), Part(open_weights(tmp_path / "b"), p)]
+    assert not [str(w.message) for w in recwarn if issubclass(w.category, GraphMergeWarning)]
+    assert any(name.endswith(stored) for name in parts[0].weights.entries)
+    assert any(key.endswith(taken) for key in parts[0].weights.sources)
+    assert not any(name.endswith(taken) for name in parts[0].weights.entries)
+    write_merged(parts, Shares((0.3, 0.7)), tmp_path / "out", provenance={}, shard_size=size)
+    expected = gm.merge([a, b], permutations=p, weights=[0.3, 0.7])
+    written(expected, tmp_path / "expected")
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert size or weights_of(tmp_path / "out") == weights_of(tmp_path / "expected")
+    again = type(a).from_pretrained(tmp_path / "out", dtype="auto").state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in expected.state_dict().items())
+
+
+def contents(folder):
+    """The bytes of every stored tensor."""
+    entries = read_entries(sorted(folder.glob("*.safetensors")))
+    return {name: bytes(read_tensor(entry).reshape(-1).view(torch.uint8).numpy()) for name, entry in entries.items()}
+
+
+def test_two_models_in_different_forms(tmp_path):
     a, b = mixtral(1), mixtral(2)
-    written(a, tmp_path / "a"), written(b, tmp_path / "b")
-    with pytest.warns(
-        GraphMergeWarning, match=r"memory as a whole: its files have .*, which MixtralForCausalLM takes in another form"
-    ):
-        parts = [Part(open_weights(tmp_path / name)) for name in "ab"]
-    write_merged(parts, Shares((0.5, 0.5)), tmp_path / "out", provenance={}, shard_size=4000)
-    again = MixtralForCausalLM.from_pretrained(tmp_path / "out").state_dict()
-    assert all(torch.equal(v, again[k]) for k, v in gm.merge([a, b]).state_dict().items())
-    assert len(weights_of(tmp_path / "out")) > 3
+    written(a, tmp_path / "a")
+    b.save_pretrained(tmp_path / "b", save_original_format=False)
+    assert contents(tmp_path / "a").keys().isdisjoint(k for k in contents(tmp_path / "b") if "expert" in k)
+    for names in ("ab", "ba"):
+        parts = [Part(open_weights(tmp_path / name)) for name in names]
+        write_merged(parts, Shares((0.5, 0.5)), tmp_path / f"out-{names}", provenance={})
+        assert contents(tmp_path / f"out-{names}").keys() == contents(tmp_path / names[0]).keys()
+        again = MixtralForCausalLM.from_pretrained(tmp_path / f"out-{names}").state_dict()
+        assert all(torch.equal(v, again[k]) for k, v in gm.merge([a, b]).state_dict().items())
+
+
+def test_the_order_of_experts_is_that_of_their_numbers(tmp_path):
+    """Twelve of them: by the letters 10 and 11 come before 2."""
+    a = mixtral(1, experts=12)
+    written(a, tmp_path / "a")
+    weights = open_weights(tmp_path / "a")
+    assert all(torch.equal(weights.read(key), tensor) for key, tensor in a.state_dict().items())
+
+
+def test_experts_of_which_one_is_missing_are_loaded_whole(tmp_path):
+    written(mixtral(1), tmp_path / "a", "1GB")
+    renamed(tmp_path / "a", lambda name: [] if "experts.1.w2" in name else [name])
+    way = r"whole: its files have .*w2\.weight.*, which Mixtral.* another way"
+    with pytest.warns(GraphMergeWarning, match=way), pytest.raises(ArchitectureMismatch):
+        open_weights(tmp_path / "a")
 
 
 def renamed(folder, rename):
@@ -188,7 +249,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_stand_for_names_of_the_class_are_read_from_the_files(name, tmp_path, recwarn):
-    """As `from_pretrained` understands them; what is written has the names of the class."""
+    """As `from_pretrained` understands them; what is written has the names of the files."""
     build, rename = NAMES[name]
     a, b = build(1).eval(), build(2).eval()
     for model, folder in ((a, "a"), (b, "b")):
@@ -203,7 +264,8 @@ def test_names_that_stand_for_names_of_the_class_are_read_from_the_files(name, t
     expected = gm.merge(loaded).state_dict()
     again = type(a).from_pretrained(tmp_path / "out").state_dict()
     assert all(torch.equal(v, again[k]) for k, v in expected.items())
-    assert set(open_weights(tmp_path / "out").entries) <= set(a.state_dict())
+    assert contents(tmp_path / "out").keys() == contents(tmp_path / "a").keys()
+    assert not contents(tmp_path / "out").keys() <= a.state_dict().keys()
 
 
 def test_a_tensor_that_two_names_could_mean_is_loaded_whole(tmp_path):

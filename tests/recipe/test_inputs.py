@@ -9,13 +9,16 @@ import sys
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 import graphmerge as gm
 from graphmerge.checkpoint import load_model
 from graphmerge.errors import GraphMergeWarning, RecipeError
+from graphmerge.merge.combine import CHUNK
 from graphmerge.recipe import make_plan, read_recipe, run_recipe
-from graphmerge.recipe.estimate import estimate
+from graphmerge.recipe.estimate import SINGLE, estimate
+from tests.checkpoint.tiny import gpt2
 from tests.cli.test_commands import run as command
 from tests.recipe.home import DATA, files, furnish, write
 
@@ -114,17 +117,32 @@ def test_the_plan_says_what_a_release_takes(home):
 
 
 def test_the_plan_says_which_models_are_held_as_a_whole(tmp_path):
-    """Files hold one tensor for each expert, which the class stacks."""
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4}
-    model = MixtralForCausalLM(MixtralConfig(vocab_size=29, num_key_value_heads=2, num_local_experts=3, **sizes))
+    """Files hold one tensor under two names."""
+    model = gpt2(1)
     for name in "ab":
         model.save_pretrained(tmp_path / name)
+        state = load_file(tmp_path / name / "model.safetensors")
+        state["ln_f.bias"] = state["transformer.ln_f.bias"].clone()
+        save_file(state, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
     recipe = write(tmp_path, **IDENTITY)
     with pytest.warns(GraphMergeWarning, match="is read into memory as a whole: its files have"):
         plan = make_plan(read_recipe(recipe), tmp_path)
     merging = next(row for row in estimate(plan) if row.stage == "merge")
     assert f"one at a time, but for {tmp_path / 'a'} and {tmp_path / 'b'}, in memory as a whole" in merging.what
     assert merging.memory > 2 * 4 * sum(p.numel() for p in model.parameters())
+
+
+def test_the_plan_of_models_whose_tensors_change_their_form(tmp_path):
+    """Files hold one tensor for each expert, which the class stacks: twice there while it is made."""
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = MixtralForCausalLM(MixtralConfig(vocab_size=29, num_key_value_heads=2, num_local_experts=3, **sizes))
+    for name in "ab":
+        model.save_pretrained(tmp_path / name)
+    plan = make_plan(read_recipe(write(tmp_path, **IDENTITY)), tmp_path)
+    merging = next(row for row in estimate(plan) if row.stage == "merge")
+    assert merging.what.startswith(f"{len(model.state_dict())} tensors, one at a time, ")
+    assert merging.memory == 3 * 4 * (3 * 2 * 24 * 16) + 3 * SINGLE * CHUNK
+    assert merging.written == 4 * sum(p.numel() for p in model.parameters())
 
 
 ROWS = [{"words": f"w{n % 28} w{n % 5} w3", "number": n} for n in range(99)]

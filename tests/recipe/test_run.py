@@ -112,7 +112,7 @@ def test_killed_and_resumed(whole, home, stage):
 @pytest.mark.parametrize(
     "where",
     [
-        "graphmerge.checkpoint.save.write_shard",
+        "graphmerge.checkpoint.save.write_tensor",
         "graphmerge.recipe.stages.barrier",
         "graphmerge.recipe.run.os.rename",
         "graphmerge.recipe.run.shutil.rmtree",
