@@ -12,6 +12,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,7 +34,6 @@ from graphmerge.demo.data import (
     TRAINING_FILE,
     WINDOW,
     Training,
-    batches,
     held_out,
     labelled,
     unigram_entropy,
@@ -46,7 +46,9 @@ TOKENS = 1024  # of a step
 SHORT_WINDOWS = ((0.2, 16), (0.4, 32))  # up to this share of the steps, windows of this length; WINDOW afterwards
 WARM_UP = 200  # steps
 DECAY = 0.05  # of matrices; biases and gains do not decay
-VALIDATION_BATCHES = 32
+VALIDATION_BATCHES, VALIDATION_ROWS = 32, 32
+
+Draw = Callable[[int], dict[str, torch.Tensor]]  # the inputs of a step
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,30 @@ def new_model(arch: str, seed: int) -> PreTrainedModel:
 
 def train(arch: str, seed: int, ids: np.ndarray, steps: int) -> PreTrainedModel:
     """A model trained on random windows of ``ids``; ``seed`` sets its first weights and the order of the windows."""
-    model, rng = new_model(arch, seed), np.random.default_rng(seed)
+    draw = text_draw(arch, seed, ids, steps)
+    return fit(new_model(arch, seed), draw, steps, RECIPES[arch].learning_rate, f"{arch} seed {seed}")
+
+
+def text_draw(arch: str, seed: int, ids: np.ndarray, steps: int) -> Draw:
+    """Random windows of ``ids`` as the inputs of each step: short ones first, placed anywhere."""
+    rng = np.random.default_rng(seed)
+
+    def draw(step: int) -> dict[str, torch.Tensor]:
+        length = next((short for share, short in SHORT_WINDOWS if step < share * steps), WINDOW)
+        batch = labelled(arch, windows(ids, TOKENS // length, length, rng), rng)
+        first = int(rng.integers(0, WINDOW - length + 1))
+        return {**batch, "position_ids": torch.arange(first, first + length)[None]}
+
+    return draw
+
+
+def fit(model: PreTrainedModel, draw: Draw, steps: int, learning_rate: float, name: str) -> PreTrainedModel:
+    """The model trained in place by AdamW, in eval mode; every 100 steps their mean loss is printed behind ``name``.
+
+    Args:
+        draw: the inputs of a step, labels among them.
+        learning_rate: at its peak.
+    """
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
@@ -105,20 +130,17 @@ def train(arch: str, seed: int, ids: np.ndarray, steps: int) -> PreTrainedModel:
     start, recent = time.perf_counter(), []
     model.train()
     for step in range(steps):
-        length = next((short for share, short in SHORT_WINDOWS if step < share * steps), WINDOW)
-        batch = labelled(arch, windows(ids, TOKENS // length, length, rng), rng)
-        first = int(rng.integers(0, WINDOW - length + 1))
-        loss = model(**batch, position_ids=torch.arange(first, first + length)[None]).loss
+        loss = model(**draw(step)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = RECIPES[arch].learning_rate * _share_of_peak(step, steps)
+            group["lr"] = learning_rate * _share_of_peak(step, steps)
         optimizer.step()
         optimizer.zero_grad()
         recent.append(loss.item())
         if (step + 1) % 100 == 0:
             seconds = time.perf_counter() - start
-            print(f"{arch} seed {seed} step {step + 1:5} {seconds:6.0f} s  loss {np.mean(recent):.3f}", flush=True)
+            print(f"{name} step {step + 1:5} {seconds:6.0f} s  loss {np.mean(recent):.3f}", flush=True)
             recent.clear()
     return model.eval()
 
@@ -129,14 +151,24 @@ def _share_of_peak(step: int, steps: int) -> float:
 
 def write_checkpoint(arch: str, seed: int, out: Path, steps: int) -> Training:
     """Train a model on the docstrings of this Python's library and save it with its tokenizer and its loss."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(TOKENIZER)
-    ids = encode(tokenizer, shuffled(parts(docstrings())["train"], seed)).astype(np.int64)
+    ids = training_ids(seed)
     start = time.perf_counter()
     model = train(arch, seed, ids, steps)
-    seconds = time.perf_counter() - start
-    loss = evaluate(model, batches(arch, "validation", VALIDATION_BATCHES), device="cpu").loss
-    entropy = unigram_entropy(held_out("validation"))
-    training = Training(arch, seed, round(loss, 4), round(entropy, 4), steps, round(seconds, 1))
+    return save_text_model(model, arch, seed, out, steps, time.perf_counter() - start)
+
+
+def training_ids(seed: int) -> np.ndarray:
+    """The ids of the training part of the docstrings of this Python's library, in an order of the seed's: (tokens,)."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(TOKENIZER)
+    return encode(tokenizer, shuffled(parts(docstrings())["train"], seed)).astype(np.int64)
+
+
+def save_text_model(model: PreTrainedModel, arch: str, seed: int, out: Path, steps: int, seconds: float) -> Training:
+    """Measure a trained model on the validation text and save it with its tokenizer and what was measured."""
+    rng, ids = np.random.default_rng(0), held_out("validation")
+    validation = (labelled(arch, windows(ids, VALIDATION_ROWS, WINDOW, rng), rng) for _ in range(VALIDATION_BATCHES))
+    loss = evaluate(model, validation, device="cpu").loss
+    training = Training(arch, seed, round(loss, 4), round(unigram_entropy(ids), 4), steps, round(seconds, 1))
     model.save_pretrained(out)
     shutil.copytree(TOKENIZER, out, dirs_exist_ok=True)
     (out / TRAINING_FILE).write_text(json.dumps(asdict(training), indent=2) + "\n")
