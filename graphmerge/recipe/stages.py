@@ -75,14 +75,8 @@ class Stages:
                 first,
                 self._module(n),
                 plan.symmetry,
-                recipe.match.method,
-                plan.batches.get("calibration"),
-                groups=None if recipe.groups is None else plan.groups,
-                similarity=recipe.match.similarity,
+                **match_options(plan),
                 device=recipe.device,
-                seed=recipe.seed,
-                sweeps=recipe.match.sweeps,
-                loss=plan.losses["match"],
                 progress=self.progress,
             )
 
@@ -176,6 +170,20 @@ class Stages:
         _write(merged / REPORT[0], to_json(recipe_data(report)))
         _write(merged / REPORT[1], recipe_report(report))
         _write(merged / RECIPE, recipe_text(self.plan.recipe))
+
+
+def match_options(plan: Plan) -> dict[str, Any]:
+    """What the recipe says about matching, as arguments of `match`."""
+    recipe = plan.recipe
+    return {
+        "method": recipe.match.method,
+        "data": plan.batches.get("calibration"),
+        "groups": None if recipe.groups is None else plan.groups,
+        "similarity": recipe.match.similarity,
+        "seed": recipe.seed,
+        "sweeps": recipe.match.sweeps,
+        "loss": plan.losses["match"],
+    }
 
 
 def permutation_files(models: int) -> list[str]:
