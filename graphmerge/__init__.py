@@ -20,6 +20,7 @@ from graphmerge.merge import merge
 from graphmerge.resolve import load_spec
 from graphmerge.rules import Call
 from graphmerge.rules.custom import rule
+from graphmerge.sweep import Curves, Sweep, sweep
 from graphmerge.symmetry import Axis, Group, Permutations, Pin, Symmetry
 from graphmerge.verify import RuleCheck, Verification, check_rule, verify
 
@@ -31,6 +32,7 @@ __all__ = [
     "Comparison",
     "ConstraintGraph",
     "Curve",
+    "Curves",
     "Evaluation",
     "GraphMergeError",
     "Group",
@@ -41,6 +43,7 @@ __all__ = [
     "Pin",
     "RuleCheck",
     "SpecError",
+    "Sweep",
     "Symmetry",
     "TraceError",
     "UnknownOp",
@@ -55,6 +58,7 @@ __all__ = [
     "match",
     "merge",
     "rule",
+    "sweep",
     "trace",
     "verify",
 ]

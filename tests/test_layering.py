@@ -14,8 +14,8 @@ ROOT = Path(graphmerge.__file__).parent
 # the order of docs/architecture.md: from what knows nothing to what knows everything
 ORDER = (
     "errors", "files", "device", "shrink", "symmetry", "algebra", "trace", "rules", "graph", "verify", "spec",
-    "compare", "resolve", "checkpoint", "merge", "evaluate", "stats", "match", "certify", "certificate", "report",
-    "data", "recipe", "demo", "cli", "__main__", "__init__",
+    "compare", "resolve", "checkpoint", "merge", "evaluate", "stats", "match", "certify", "certificate", "sweep",
+    "report", "data", "recipe", "demo", "cli", "__main__", "__init__",
 )  # fmt: skip
 NEVER = {  # what must not be known there even though it stands to the left
     "symmetry": {"trace", "rules", "algebra", "graph"},
