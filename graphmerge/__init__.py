@@ -15,7 +15,7 @@ from graphmerge.errors import (
 )
 from graphmerge.evaluate import Curve, Evaluation, barrier, evaluate
 from graphmerge.graph import ConstraintGraph, trace
-from graphmerge.match import Match, match
+from graphmerge.match import Match, MatchOptions, match
 from graphmerge.merge import merge
 from graphmerge.resolve import load_spec
 from graphmerge.rules import Call
@@ -38,6 +38,7 @@ __all__ = [
     "Group",
     "InputError",
     "Match",
+    "MatchOptions",
     "NotEquivariant",
     "Permutations",
     "Pin",

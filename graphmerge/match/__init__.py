@@ -1,5 +1,6 @@
 """Finding the permutations that bring one model closest to another."""
 
 from graphmerge.match.match import Match, match
+from graphmerge.match.options import MatchOptions
 
-__all__ = ["Match", "match"]
+__all__ = ["Match", "MatchOptions", "match"]

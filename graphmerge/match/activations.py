@@ -5,24 +5,32 @@ Verma and Elbayad, Merging Text Transformer Models from Different Initialization
 
 from __future__ import annotations
 
-from graphmerge.errors import InputError
-from graphmerge.match.terms import Similarity
-from graphmerge.stats import Moments, Statistics
+from collections.abc import Sequence
+from typing import Final
 
-SIMILARITIES = {
+from graphmerge.match.options import check_word
+from graphmerge.match.terms import Similarity
+from graphmerge.stats import Moments
+from graphmerge.stats.collect import TapStatistics
+
+SIMILARITIES: Final = {
     "correlation": Moments.correlation,
     "covariance": Moments.covariance,
     "inner_product": Moments.inner_product,
 }
 
 
-def activation_terms(statistics: Statistics, similarity: str) -> list[Similarity]:
-    """One term a tap: the similarity of its joint units in A with those in B.
+def activation_terms(taps: Sequence[TapStatistics], similarity: str, absolute: bool = False) -> list[Similarity]:
+    """One term a tap: the similarity of its joint units in A with those in B, or its absolute value.
 
     Raises:
         InputError: there is no such similarity.
     """
-    if similarity not in SIMILARITIES:
-        raise InputError(f"similarity {similarity!r} is unknown; it is one of {', '.join(SIMILARITIES)}")
+    check_word("similarity", similarity, tuple(SIMILARITIES))
     measure = SIMILARITIES[similarity]
-    return [Similarity(measure(s.moments).cpu().numpy().reshape(s.tap.sizes * 2), s.tap.slots) for s in statistics.taps]
+    terms = []
+    for read in taps:
+        found = measure(read.moments).cpu()
+        found = found.abs() if absolute else found
+        terms.append(Similarity(found.numpy().reshape(read.tap.sizes * 2), read.tap.slots))
+    return terms

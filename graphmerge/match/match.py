@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,14 +21,17 @@ from graphmerge.evaluate.loss import DefaultLoss, Loss
 from graphmerge.files import write_beside
 from graphmerge.match.activations import activation_terms
 from graphmerge.match.ascent import Progress, quiet
+from graphmerge.match.features import Features
+from graphmerge.match.options import MatchOptions
+from graphmerge.match.roles import HEADS, role
 from graphmerge.match.selection import choose_kinds, kinds, named_groups
-from graphmerge.match.solver import Solver
-from graphmerge.match.terms import Similarity
-from graphmerge.match.ties import decide, open_groups
+from graphmerge.match.stages import Stage, Stages, stages_of
 from graphmerge.match.weights import weight_terms
 from graphmerge.merge import interpolate
 from graphmerge.merge.inputs import Input, Model, read_inputs
 from graphmerge.stats import collect
+from graphmerge.stats.positions import IDS, Samples
+from graphmerge.stats.share import drawn_share
 from graphmerge.symmetry import Permutations, Symmetry
 
 Method = Literal["weights", "activations", "identity"]
@@ -39,7 +43,7 @@ class Match:
     """Permutations that move B onto A, and how they were found.
 
     ``groups`` took part; ``history`` is the objective at the start and after every sweep; ``notes`` say what was chosen
-    or left out.
+    or left out, ``options`` how they were asked for.
     """
 
     permutations: Permutations
@@ -48,6 +52,7 @@ class Match:
     history: tuple[float, ...]
     seconds: float
     notes: tuple[str, ...] = ()
+    options: MatchOptions = MatchOptions()
 
     def to_json(self, path: str | Path | None = None) -> str:
         """All but the permutations (which have a `save` of their own) as JSON text, written to ``path`` if given."""
@@ -58,6 +63,7 @@ class Match:
             "history": list(self.history),
             "seconds": self.seconds,
             "notes": list(self.notes),
+            "options": dataclasses.asdict(self.options),
         }
         text = json.dumps(data, indent=2, sort_keys=True) + "\n"
         if path is not None:
@@ -80,6 +86,7 @@ def match(
     sweeps: int = 30,
     loss: Loss | None = None,
     progress: Progress | None = None,
+    options: MatchOptions = MatchOptions(),
 ) -> Match:
     """The permutations that bring B closest to A: ``match(a, b, symmetry).permutations.apply(b)``.
 
@@ -102,33 +109,43 @@ def match(
         loss: as for `evaluate`; by which the groups are chosen.
         progress: called with (done, in all), in batches and then in groups with their inner ones; starts again with
             every stage.
+        options: what else may be chosen (`MatchOptions`).
 
     Raises:
-        InputError: no such method, similarity or group; ``activations`` without modules or data; as `evaluate` if a
-            ``loss`` is given.
+        InputError: no such method, similarity or group; ``activations`` without modules or data; options that mean
+            nothing together, or for this model; as `evaluate` if a ``loss`` is given.
         ArchitectureMismatch: a, b and the symmetry do not belong to one architecture.
     """
     start = time.perf_counter()
     if method not in ("weights", "activations", "identity"):
         raise InputError(f"method {method!r} is unknown; it is weights, activations or identity")
+    for _, mistake in options.mistakes(method, similarity, has_data=data is not None):
+        raise InputError(mistake)
+    if options.unsound:
+        raise InputError(f"{options.unsound[0]} is not supported yet")
     ours, theirs = read_inputs([a, b])
     symmetry = symmetry.fit({key: tuple(t.shape) for key, t in ours.state.items()})
     allowed = tuple(symmetry.by_name) if groups is None else named_groups(symmetry, groups)
     if method == "identity":
         return Match(symmetry.identity(), method, (), (), time.perf_counter() - start)
+    allowed = _moving(allowed, options)
     place = resolve_device(device)
-    batches = None if data is None else listed_once(data)
+    batches = None if data is None else drawn_share(listed_once(data), options.share, seed)
     notes: tuple[str, ...] = ()
-    read: list[Similarity] = []
     if method == "weights":
-        terms = weight_terms(ours.state, theirs.state, symmetry, place)
+        stages = (Stage(tuple(weight_terms(ours.state, theirs.state, symmetry, place)), frozenset(allowed)),)
     else:
         if ours.module is None or theirs.module is None or batches is None:
             raise InputError('method="activations" runs both models: give modules (or directories) and data')
-        found = collect(ours.module, theirs.module, symmetry, batches, allowed, place, progress)
-        terms = read = activation_terms(found, similarity)
+        features, samples = Features(symmetry, options, allowed), _samples(options, batches)
+        found = collect(
+            ours.module, theirs.module, symmetry, batches, allowed, place, progress,
+            samples=samples, written=features.written, chosen=features.chosen,
+        )  # fmt: skip
+        terms = activation_terms(found.taps, similarity, options.absolute)
+        stages = stages_of(terms, [features.counts(t.tap) for t in found.taps], symmetry, features.heads)
         notes = found.notes
-    solver = Solver(terms, symmetry, sweeps, seed, progress)
+    solver = Stages(stages, symmetry, sweeps, seed, progress)
     if groups is None and batches is not None:
         try:
             halfway = _Halfway(ours, theirs, batches, loss, place)
@@ -137,15 +154,39 @@ def match(
                 raise
             notes = (*notes, f"all groups take part, for want of a loss to choose them by ({error})")
         else:
-            allowed, why = _chosen(solver, symmetry, halfway)
+            allowed, why = _chosen(solver, symmetry, allowed, halfway)
             notes = (*notes, why)
-    solution = solver.solve(allowed)
-    permutations = solution.permutations
-    if method == "activations" and (still_open := open_groups(read, permutations, allowed)):
-        weights = weight_terms(ours.state, theirs.state, symmetry, place)
-        permutations = decide(read, weights, permutations, still_open)
-        notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(still_open)}")
-    return Match(permutations, method, allowed, solution.history, time.perf_counter() - start, notes)
+    weights = (lambda: weight_terms(ours.state, theirs.state, symmetry, place)) if method == "activations" else None
+    solution = solver.solve(allowed, weights)
+    if solution.left:
+        notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(solution.left)}")
+    return Match(solution.permutations, method, allowed, solution.history, time.perf_counter() - start, notes, options)
+
+
+def _moving(allowed: tuple[str, ...], options: MatchOptions) -> tuple[str, ...]:
+    """The groups without heads that stay in their places."""
+    if options.heads == "permuted":
+        return allowed
+    moving = tuple(group for group in allowed if role(group) not in HEADS)
+    if moving == allowed and options.heads == "in_place":
+        raise InputError(f"heads: in_place needs heads that take part; there are {', '.join(allowed)}")
+    if not moving:
+        raise InputError("heads: in_place leaves nothing to move: there is no group inside the heads")
+    return moving
+
+
+def _samples(options: MatchOptions, batches: list[Batch]) -> Samples:
+    """What counts in the batches, and as what."""
+    if options.special_tokens:
+        return Samples(options.level)
+    if not options.special_ids:
+        raise InputError("special_tokens: false needs special_ids, the ids of these tokens")
+    for batch in batches:
+        if not isinstance(batch, Mapping) or not any(isinstance(batch.get(name), torch.Tensor) for name in IDS):
+            raise InputError(
+                f"special_tokens: false needs batches with ids ({' or '.join(IDS)}), to know the tokens by"
+            )
+    return Samples(options.level, options.special_ids)
 
 
 class _Halfway:
@@ -170,9 +211,13 @@ class _Halfway:
         return measure(self.model, self.batches, self.loss, self.device, quiet).loss
 
 
-def _chosen(solver: Solver, symmetry: Symmetry, halfway: _Halfway) -> tuple[tuple[str, ...], str]:
-    """The groups that take part, and why."""
-    by_kind = kinds(symmetry)
+def _chosen(
+    solver: Stages, symmetry: Symmetry, allowed: tuple[str, ...], halfway: _Halfway
+) -> tuple[tuple[str, ...], str]:
+    """Which of the groups that are allowed to take part do, and why."""
+    by_kind = {
+        name: own for name, groups in kinds(symmetry).items() if (own := tuple(g for g in groups if g in allowed))
+    }
 
     def of(chosen: tuple[str, ...]) -> tuple[str, ...]:
         named = {group for name in chosen for group in by_kind[name]}

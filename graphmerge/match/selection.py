@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from graphmerge.errors import InputError
+from graphmerge.match.roles import WORDS, kind, role
 from graphmerge.symmetry import Symmetry
 
 CLEARLY = 1e-3
@@ -17,7 +18,8 @@ def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str
     """The groups that the patterns name, with all the groups over them.
 
     A pattern is a glob over whole names or over their last parts: ``ffn`` is every ``layers.*.ffn``, ``heads`` every
-    heads with its ``qk`` and ``v``. A comma stands between patterns.
+    heads with its ``qk`` and ``v``. A comma stands between patterns. The word ``attention`` is all that has a role
+    there, whether there are heads or not: ``heads``, ``query_heads``, ``qk``, ``v``.
 
     Raises:
         InputError: a pattern names nothing.
@@ -29,18 +31,16 @@ def named_groups(symmetry: Symmetry, patterns: str | Sequence[str]) -> tuple[str
     for pattern in wanted:
         found = {name for name in symmetry.sizes if _is_named(name, pattern)}
         if not any(g.name in found or found & set(g.over) for g in symmetry.groups):
-            raise InputError(f"no group is called {pattern!r}; there are {', '.join(_folded(symmetry.by_name))}")
+            words = [word for word, roles in WORDS.items() if any(role(name) in roles for name in symmetry.sizes)]
+            known = [*_folded(symmetry.by_name), *(f"the word {word}" for word in words)]
+            raise InputError(f"no group is called {pattern!r}; there are {', '.join(known)}")
         named |= found
     return tuple(g.name for g in symmetry.groups if g.name in named or named & set(g.over))
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(kind(name), pattern)
-
-
-def kind(name: str) -> str:
-    """The last part of a name: what is alike in all layers."""
-    return name.rpartition(".")[2]
+    named = fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(kind(name), pattern)
+    return named or role(name) in WORDS.get(pattern, ())
 
 
 def _folded(names: Iterable[str]) -> list[str]:

@@ -7,8 +7,7 @@ is not to be guessed; it is read all the same.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +15,15 @@ from torch import nn
 
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
-from graphmerge.evaluate.batches import IGNORED, Batch, listed_once, run, to_device
+from graphmerge.evaluate.batches import Batch, listed_once, run, to_device
 from graphmerge.evaluate.evaluate import ready
 from graphmerge.stats.moments import Moments
+from graphmerge.stats.positions import Samples
 from graphmerge.stats.taps import Tap, find_taps
 from graphmerge.stats.watch import Reading, Site, watched
 from graphmerge.symmetry import Symmetry
 
-MASKS = ("attention_mask", "decoder_attention_mask")
+Choice = Callable[[list[Tap]], list[Tap]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,19 @@ def collect(
     groups: Iterable[str] | None = None,
     device: str | torch.device = "auto",
     progress: Callable[[int, int], None] | None = None,
+    *,
+    samples: Samples = Samples(),
+    written: Iterable[str] = (),
+    chosen: Choice = list,
 ) -> Statistics:
     """The moments of the units of ``groups`` (all by default) in both models over ``data``.
 
     A tap whose samples differ in number from model to model (tokens that a router sends elsewhere) is dropped.
 
     Args:
+        samples: what counts, and as what.
+        written: groups that are read where they are written too (`find_taps`).
+        chosen: which of the taps, given in the order of the forward pass, are read.
         progress: called with (batches done, batches in all).
 
     Raises:
@@ -65,12 +72,12 @@ def collect(
     place = resolve_device(device)
     wanted = list(symmetry.by_name) if groups is None else list(groups)
     with ready(a, place) as model_a, ready(b, place) as model_b:
-        taps = find_taps(model_a, to_device(batches[0], place), symmetry, wanted)
+        taps = chosen(find_taps(model_a, to_device(batches[0], place), symmetry, wanted, written))
         sums: dict[Tap, Moments] = {}
         uneven: set[Tap] = set()
         for done, batch in enumerate(batches, start=1):
             batch = to_device(batch, place)
-            ours, theirs = (_features(model, batch, symmetry, taps) for model in (model_a, model_b))
+            ours, theirs = (_features(model, batch, symmetry, taps, samples) for model in (model_a, model_b))
             for tap in taps:
                 x, y = ours.pop(tap, None), theirs.pop(tap, None)
                 if x is None or y is None or len(x) != len(y):
@@ -81,12 +88,15 @@ def collect(
             if progress:
                 progress(done, len(batches))
     if not any(moments.count for moments in sums.values()) and taps and not uneven:
-        raise InputError("no position of the data counts: masks are 0 or labels -100 everywhere")
+        special = " or ids special" if samples.excluded else ""
+        raise InputError(f"no position of the data counts: masks are 0 or labels -100{special} everywhere")
     kept = tuple(TapStatistics(tap, m) for tap, m in sums.items() if tap not in uneven and _is_finite(m))
     return Statistics(kept, _notes(taps, kept, wanted))
 
 
-def _features(model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap]) -> dict[Tap, torch.Tensor]:
+def _features(
+    model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap], samples: Samples
+) -> dict[Tap, torch.Tensor]:
     """What the taps read in one batch: (samples, joint units) each."""
     by_site: dict[Site, list[Tap]] = {}
     for tap in taps:
@@ -96,44 +106,13 @@ def _features(model: nn.Module, batch: Batch, symmetry: Symmetry, taps: list[Tap
     def read(reading: Reading) -> None:
         for tap in by_site.get(reading.site, ()):
             if all(dim in reading.dims for dim, _ in tap.dims):
-                found[tap] = tap.features(reading.tensor, counted(reading.samples, batch))
+                features = tap.features(reading.tensor, lambda x: samples.taken(x, reading.samples, batch))
+                if features is not None:
+                    found[tap] = features
 
     with watched(model, symmetry.layout, read):
         run(model, batch)
     return found
-
-
-def counted(samples: tuple[int, ...], batch: Batch) -> torch.Tensor | None:
-    """Which of the samples (flattened) count, by the masks and labels that have their shape; None if none has.
-
-    An encoder and a decoder of one length are told apart by nothing, so a position counts if both masks have it.
-    """
-    masks = [batch[name] for name in MASKS if name in batch] if isinstance(batch, Mapping) else []
-    found = None
-    for mask in (*masks, _labelled(batch)):
-        if not isinstance(mask, torch.Tensor) or mask.dim() != 2:
-            continue
-        shape = tuple(mask.shape)
-        if samples[:1] == (math.prod(shape),):
-            keep, rest = mask.reshape(-1), samples[1:]
-        elif samples[:2] == shape:
-            keep, rest = mask, samples[2:]
-        elif samples[:2] == shape[::-1]:  # sequence first
-            keep, rest = mask.T, samples[2:]
-        else:
-            continue
-        keep = (keep != 0).reshape(-1).repeat_interleave(math.prod(rest))
-        found = keep if found is None else found & keep
-    return found
-
-
-def _labelled(batch: Batch) -> torch.Tensor | None:
-    """Where labels are not -100, if all others are the ids themselves; None if they are not, or there are none."""
-    ids, labels = (batch.get(name) for name in ("input_ids", "labels")) if isinstance(batch, Mapping) else (None, None)
-    if not isinstance(ids, torch.Tensor) or not isinstance(labels, torch.Tensor) or ids.shape != labels.shape:
-        return None
-    labelled = labels != IGNORED
-    return labelled if bool((ids == labels)[labelled].all()) else None
 
 
 def _is_finite(moments: Moments) -> bool:

@@ -7,7 +7,7 @@ that no contraction consumes (queries and keys meet each other only) is read whe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from graphmerge.evaluate.batches import Batch, run
 from graphmerge.stats.slots import Slot, slots_of
 from graphmerge.stats.watch import INPUT, Reading, Site, Units, place_of, watched
 from graphmerge.symmetry import Block, Move, Run, Symmetry
+
+Taken = Callable[[torch.Tensor], torch.Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,16 @@ class Tap:
         """The groups whose units the tap reads."""
         return {slot.group for slot in self.slots}
 
-    def features(self, tensor: torch.Tensor, counted: torch.Tensor | None) -> torch.Tensor:
-        """(samples, joint units) of an activation, in float32 or wider; ``counted`` (samples) leaves some out."""
+    def features(self, tensor: torch.Tensor, taken: Taken = lambda x: x) -> torch.Tensor | None:
+        """(samples, joint units) of an activation, in float32 or wider; ``taken`` makes samples of what stands there.
+
+        None if ``taken`` gives none.
+        """
         last = range(-len(self.dims), 0)
         x = tensor.movedim([dim for dim, _ in self.dims], list(last))  # (samples ..., units of each dimension ...)
-        x = x.reshape(-1, *x.shape[last[0] :])
-        if counted is not None:
-            x = x[counted.to(x.device)]
+        x = taken(x.reshape(-1, *x.shape[last[0] :]))
+        if x is None:
+            return None
         for k, (_, positions) in enumerate(self.dims, start=1):
             if len(positions) != x.shape[k] or (positions != np.arange(len(positions))).any():
                 x = x.index_select(k, torch.from_numpy(positions).to(x.device))
@@ -56,9 +61,14 @@ class Tap:
         return x.reshape(-1, math.prod(self.sizes)).to(torch.promote_types(x.dtype, torch.float32))
 
 
-def find_taps(model: nn.Module, batch: Batch, symmetry: Symmetry, groups: Iterable[str]) -> list[Tap]:
-    """The taps of ``groups`` in a forward pass of ``batch``; an activation that is read twice is one tap."""
-    groups = set(groups)
+def find_taps(
+    model: nn.Module, batch: Batch, symmetry: Symmetry, groups: Iterable[str], written: Iterable[str] = ()
+) -> list[Tap]:
+    """The taps of ``groups`` in a forward pass of ``batch``, in its order; an activation that is read twice is one tap.
+
+    Those of the groups ``written`` are read where they are written even if something consumes them.
+    """
+    groups, written = set(groups), set(written)
     found: dict[Any, Tap] = {}
     seen: list[StorageWeakRef] = []  # so that no storage is taken for one that was freed
 
@@ -74,7 +84,7 @@ def find_taps(model: nn.Module, batch: Batch, symmetry: Symmetry, groups: Iterab
     with watched(model, symmetry.layout, read):
         run(model, batch)
     consumed = {group for tap in found.values() if tap.site.side == INPUT for group in tap.groups}
-    return [t for t in found.values() if t.site.side == INPUT or groups & t.groups - consumed]
+    return [t for t in found.values() if t.site.side == INPUT or groups & t.groups - (consumed - written)]
 
 
 def _tap(reading: Reading, block: Block, symmetry: Symmetry) -> Tap | None:

@@ -28,6 +28,7 @@ def symmetry() -> Symmetry:
         ("residual, layers.0.ffn", ["residual", "layers.0.ffn"]),
         (["layers.0.ffn", "res*"], ["residual", "layers.0.ffn"]),
         ("*.ffn", ["layers.0.ffn", "layers.1.ffn"]),
+        ("attention", ["layers.0.heads", "layers.0.v", "layers.1.heads", "layers.1.v", "alibi.v"]),
     ],
 )
 def test_patterns(patterns, expected):
@@ -38,8 +39,19 @@ def test_an_unknown_pattern_names_those_that_exist():
     with pytest.raises(InputError) as error:
         named_groups(symmetry(), "ffn,fnn")
     assert str(error.value) == (
-        "no group is called 'fnn'; there are residual, layers.*.heads, layers.*.v, layers.*.ffn, alibi.v"
+        "no group is called 'fnn'; there are residual, layers.*.heads, layers.*.v, layers.*.ffn, alibi.v, "
+        "the word attention"
     )
+
+
+def test_attention_needs_no_heads():
+    """One head of queries, keys and values is no group; what is inside takes part all the same."""
+    names = ("residual", "layers.0.qk", "layers.0.v_2", "layers.0.ffn", "layers.0.query_heads")
+    alone = Symmetry(tuple(Group(name, 4) for name in names), (), {}, {})
+    assert named_groups(alone, "attention") == ("layers.0.qk", "layers.0.v_2", "layers.0.query_heads")
+    with pytest.raises(InputError) as error:
+        named_groups(Symmetry((Group("residual", 4),), (), {}, {}), "attention")
+    assert str(error.value) == "no group is called 'attention'; there are residual"
 
 
 @pytest.mark.parametrize("nothing", ["", " , ", []])

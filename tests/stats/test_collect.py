@@ -6,7 +6,7 @@ from torch import nn
 
 from graphmerge.errors import InputError
 from graphmerge.stats import Moments, collect
-from graphmerge.stats.collect import counted
+from graphmerge.stats.positions import counted
 from graphmerge.symmetry import Block, Group, Move, Run, Symmetry
 from tests.match.specs import MODELS, batches, gpt2
 

@@ -64,9 +64,11 @@ def test_features_are_the_units_in_the_order_of_the_slots():
     model, symmetry = gpt2()
     (tap,) = find_taps(model, batches(1)[0], symmetry, ["layers.0.v"])
     x = torch.randn(2, 5, RESIDUAL)
-    assert torch.equal(tap.features(x.reshape(10, RESIDUAL), None), x.reshape(10, RESIDUAL))
+    assert torch.equal(tap.features(x.reshape(10, RESIDUAL)), x.reshape(10, RESIDUAL))
     counted = torch.tensor([True, False] * 5)
-    assert torch.equal(tap.features(x.reshape(10, RESIDUAL), counted), x.reshape(10, RESIDUAL)[::2])
+    assert torch.equal(
+        tap.features(x.reshape(10, RESIDUAL), lambda units: units[counted]), x.reshape(10, RESIDUAL)[::2]
+    )
 
 
 def test_a_batched_contraction_is_read_with_the_base():
@@ -76,14 +78,14 @@ def test_a_batched_contraction_is_read_with_the_base():
     (down,) = [t for t in find_taps(model, (example,), symmetry, [ffn]) if t.site.key == "layers.0.down"]
     assert down.slots == (Slot(symmetry[ffn].over[0]), Slot(ffn, (0,)))
     hidden = torch.randn(5, 7, 6)  # (experts, tokens, units), as bmm reads it
-    assert torch.equal(down.features(hidden, None), hidden.permute(1, 0, 2).reshape(7, 30))
+    assert torch.equal(down.features(hidden), hidden.permute(1, 0, 2).reshape(7, 30))
 
 
 def test_factors_that_nothing_moves_are_samples():
     site, positions = Site("weight", 0, INPUT), np.array([5, 0, 1, 2, 3, 4])
     heads = Tap(site, (Slot("heads"),), (2,), ((1, positions),), factors=(2, 3), order=(1, 0))
     x = torch.randn(4, 6)
-    assert torch.equal(heads.features(x, None), x[:, positions].reshape(4, 2, 3).mT.reshape(12, 2))
+    assert torch.equal(heads.features(x), x[:, positions].reshape(4, 2, 3).mT.reshape(12, 2))
 
 
 class FirstRows(nn.Module):
