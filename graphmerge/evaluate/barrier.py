@@ -63,6 +63,7 @@ def barrier(
         raise InputError("a and b are both state dicts; give model=, the module to run the weights in")
     check_pair(inputs[0].state, module.state_dict(), names=(inputs[0].name, type(module).__name__))
     moves = permutations is not None and not permutations.is_identity
+    unsound = permutations.symmetry.unsound if permutations is not None and moves else ()
     ours, theirs = align(inputs, permutations)
     lambdas = [float(lam) for lam in np.linspace(0, 1, points)]
     curves = 1 + (moves and vanilla)
@@ -79,6 +80,7 @@ def barrier(
         positions=merged[0].positions,
         seconds=time.perf_counter() - start,
         unit=merged[0].unit,
+        unsound=unsound,
     )
 
 

@@ -24,7 +24,8 @@ FORMAT = "graphmerge.curve.1"
 class Curve:
     """Losses at ``lambdas``, from A (λ = 0) to B (λ = 1): with B permuted (``losses``) and as it was (``vanilla``).
 
-    ``vanilla`` is None where it was not measured, and the same as ``losses`` where nothing was permuted.
+    ``vanilla`` is None where it was not measured, and the same as ``losses`` where nothing was permuted. ``unsound``
+    says why permuted B is not the function that B is, where that was allowed: then the chord ends as ``vanilla`` does.
 
     >>> curve = Curve((0.0, 0.5, 1.0), losses=(1.0, 1.5, 1.0), vanilla=(1.0, 3.0, 1.0), positions=64, seconds=0.1)
     >>> curve.barrier, curve.vanilla_barrier, curve.removed
@@ -37,6 +38,7 @@ class Curve:
     positions: int
     seconds: float
     unit: str = "loss"
+    unsound: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("lambdas", "losses", "vanilla"):
@@ -45,10 +47,20 @@ class Curve:
                 object.__setattr__(self, name, tuple(float(v) for v in values))
                 if len(values) != len(self.lambdas):
                     raise InputError(f"a curve of {len(self.lambdas)} points has {len(values)} {name}")
+        object.__setattr__(self, "unsound", tuple(self.unsound))
 
     @property
     def excess(self) -> tuple[float, ...]:
-        """Loss above the chord from end to end, at every λ; 0 at the ends."""
+        """Loss above the chord from A to B, at every λ; 0 at the ends, but for that of a B that is ``unsound``.
+
+        Raises:
+            InputError: it is, and the loss of B as it is was not measured.
+        """
+        if self.unsound:
+            if self.vanilla is None:
+                raise InputError("permuted B is not the function that B is: there is no chord without vanilla losses")
+            inner = _excess(self.lambdas, (*self.losses[:-1], self.vanilla[-1]))
+            return (*inner[:-1], self.losses[-1] - self.vanilla[-1])
         return _excess(self.lambdas, self.losses)
 
     @property
@@ -86,6 +98,8 @@ class Curve:
     def to_json(self, path: str | Path | None = None) -> str:
         """The curve as JSON text, written to ``path`` too if one is given; `from_json` reads either."""
         data = {"format": FORMAT, **dataclasses.asdict(self)}
+        if not self.unsound:
+            del data["unsound"]
         text = json.dumps(data, indent=2, sort_keys=True) + "\n"
         if path is not None:
             with write_beside(Path(path)) as beside:
@@ -106,7 +120,8 @@ class Curve:
         except (OSError, ValueError) as error:
             raise InputError(f"{where} is not readable JSON ({error})") from None
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, dict) or data.pop("format", None) != FORMAT or data.keys() != names:
+        known = isinstance(data, dict) and data.pop("format", None) == FORMAT
+        if not known or data.keys() | {"unsound"} != names:
             raise InputError(f"{where} holds no curve; expected what Curve.to_json wrote")
         return cls(**data)
 

@@ -37,7 +37,8 @@ def plot_curve(curve: Curve, path: str | Path | None = None) -> Figure:
     """Loss over λ with and without permutations, and the chord that the barrier is measured from."""
     if curve.vanilla is None or curve.vanilla == curve.losses:
         return draw(curve.lambdas, {"loss": (curve.losses, curve.barrier)}, curve.unit, "Loss between A and B", path)
-    return plot_curves({"B permuted": curve}, "Loss between A and B, with and without permutations", path)
+    name = "B permuted, not the same function" if curve.unsound else "B permuted"
+    return plot_curves({name: curve}, "Loss between A and B, with and without permutations", path)
 
 
 def plot_curves(curves: Mapping[str, Curve], title: str, path: str | Path | None = None) -> Figure:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -22,8 +22,8 @@ from graphmerge.files import write_beside
 from graphmerge.match.activations import activation_terms
 from graphmerge.match.ascent import Progress, quiet
 from graphmerge.match.features import Features
+from graphmerge.match.freedom import freedom
 from graphmerge.match.options import MatchOptions
-from graphmerge.match.roles import HEADS, role
 from graphmerge.match.selection import choose_kinds, kinds, named_groups
 from graphmerge.match.stages import Stage, Stages, stages_of
 from graphmerge.match.weights import weight_terms
@@ -54,6 +54,11 @@ class Match:
     notes: tuple[str, ...] = ()
     options: MatchOptions = MatchOptions()
 
+    @property
+    def preserving(self) -> bool:
+        """Does moving B leave its function unchanged? Not with options that were allowed to be unsound."""
+        return self.permutations.symmetry.preserving
+
     def to_json(self, path: str | Path | None = None) -> str:
         """All but the permutations (which have a `save` of their own) as JSON text, written to ``path`` if given."""
         data = {
@@ -64,6 +69,7 @@ class Match:
             "seconds": self.seconds,
             "notes": list(self.notes),
             "options": dataclasses.asdict(self.options),
+            "unsound": list(self.permutations.symmetry.unsound),
         }
         text = json.dumps(data, indent=2, sort_keys=True) + "\n"
         if path is not None:
@@ -86,7 +92,7 @@ def match(
     sweeps: int = 30,
     loss: Loss | None = None,
     progress: Progress | None = None,
-    options: MatchOptions = MatchOptions(),
+    options: MatchOptions | Mapping[str, Any] = MatchOptions(),
 ) -> Match:
     """The permutations that bring B closest to A: ``match(a, b, symmetry).permutations.apply(b)``.
 
@@ -109,7 +115,7 @@ def match(
         loss: as for `evaluate`; by which the groups are chosen.
         progress: called with (done, in all), in batches and then in groups with their inner ones; starts again with
             every stage.
-        options: what else may be chosen (`MatchOptions`).
+        options: what else may be chosen: `MatchOptions`, or its names and values.
 
     Raises:
         InputError: no such method, similarity or group; ``activations`` without modules or data; options that mean
@@ -119,19 +125,19 @@ def match(
     start = time.perf_counter()
     if method not in ("weights", "activations", "identity"):
         raise InputError(f"method {method!r} is unknown; it is weights, activations or identity")
+    options = MatchOptions.of(options)
     for _, mistake in options.mistakes(method, similarity, has_data=data is not None):
         raise InputError(mistake)
-    if options.unsound:
-        raise InputError(f"{options.unsound[0]} is not supported yet")
     ours, theirs = read_inputs([a, b])
     symmetry = symmetry.fit({key: tuple(t.shape) for key, t in ours.state.items()})
     allowed = tuple(symmetry.by_name) if groups is None else named_groups(symmetry, groups)
     if method == "identity":
         return Match(symmetry.identity(), method, (), (), time.perf_counter() - start)
-    allowed = _moving(allowed, options)
     place = resolve_device(device)
     batches = None if data is None else drawn_share(listed_once(data), options.share, seed)
-    notes: tuple[str, ...] = ()
+    run = None if ours.module is None or batches is None else (ours.module, batches)
+    symmetry, allowed = freedom(symmetry, allowed, options, run)
+    notes = tuple(f"not function-preserving: {reason}" for reason in symmetry.unsound)
     if method == "weights":
         stages = (Stage(tuple(weight_terms(ours.state, theirs.state, symmetry, place)), frozenset(allowed)),)
     else:
@@ -144,7 +150,7 @@ def match(
         )  # fmt: skip
         terms = activation_terms(found.taps, similarity, options.absolute)
         stages = stages_of(terms, [features.counts(t.tap) for t in found.taps], symmetry, features.heads)
-        notes = found.notes
+        notes = (*notes, *found.notes)
     solver = Stages(stages, symmetry, sweeps, seed, progress)
     if groups is None and batches is not None:
         try:
@@ -161,18 +167,6 @@ def match(
     if solution.left:
         notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(solution.left)}")
     return Match(solution.permutations, method, allowed, solution.history, time.perf_counter() - start, notes, options)
-
-
-def _moving(allowed: tuple[str, ...], options: MatchOptions) -> tuple[str, ...]:
-    """The groups without heads that stay in their places."""
-    if options.heads == "permuted":
-        return allowed
-    moving = tuple(group for group in allowed if role(group) not in HEADS)
-    if moving == allowed and options.heads == "in_place":
-        raise InputError(f"heads: in_place needs heads that take part; there are {', '.join(allowed)}")
-    if not moving:
-        raise InputError("heads: in_place leaves nothing to move: there is no group inside the heads")
-    return moving
 
 
 def _samples(options: MatchOptions, batches: list[Batch]) -> Samples:

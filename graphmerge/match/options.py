@@ -5,7 +5,7 @@ The command line and recipes have them under the same names; ``docs/matching.md`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_args, get_type_hints
 
@@ -61,6 +61,19 @@ class MatchOptions:
                 check_word(name, getattr(self, name), known)
         if not LEAST_SHARE <= self.share <= 1:
             raise InputError(f"share is {self.share:g}; it lies between {LEAST_SHARE:g} and 1")
+
+    @classmethod
+    def of(cls, given: MatchOptions | Mapping[str, Any]) -> MatchOptions:
+        """The options that a mapping from their names says.
+
+        Raises:
+            InputError: a name or value that is unknown.
+        """
+        if isinstance(given, MatchOptions):
+            return given
+        for name in given:
+            check_word("option", name, tuple(field.name for field in fields(cls)))
+        return cls(**given)
 
     @property
     def unsound(self) -> tuple[str, ...]:

@@ -60,7 +60,8 @@ def write_merged(
 
     In memory are one tensor of every model and the merged one: no model, and no file. The result has the dtypes, the
     names and (unless ``shard_size`` says how many bytes a file holds at most) the files of the first model, and its
-    config, generation config and tokenizer. A model that is in memory already is merged there.
+    config, generation config and tokenizer. A model that is in memory already is merged there. Permutations that do not
+    preserve the function are written down with the provenance as ``unsound``.
 
     Args:
         permutations: written along.
@@ -88,6 +89,9 @@ def write_merged(
         return combine(tensors, shares.of(name, tensors), out=None if first.entries is None else tensors[0])
 
     like = first.loaded.directory
+    reasons = dict.fromkeys(r for part in parts if part.permutations for r in part.permutations.symmetry.unsound)
+    if reasons:
+        provenance = {**provenance, "unsound": list(reasons)}
     with model_directory(directory, like=like, provenance=provenance, permutations=permutations, force=force) as beside:
         if first.entries is not None and like is not None:
             made = (c.store({key: merged(key) for key in c.keys}) for c in first.conversions)

@@ -16,6 +16,7 @@ from graphmerge.report import numbers
 from graphmerge.report.render import table
 
 VANILLA = "vanilla"
+UNSOUND = " (not function-preserving)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ def barrier_rows(curves: Mapping[str, Curve], seconds: Mapping[str, float] | Non
                 )
         rows.append(BarrierRow(VANILLA, whole, unit=next(iter(curves.values())).unit))
     rows += [
-        BarrierRow(name, curve.barrier, curve.removed, (seconds or {}).get(name), curve.unit)
+        BarrierRow(
+            name + (UNSOUND if curve.unsound else ""),
+            curve.barrier,
+            curve.removed,
+            (seconds or {}).get(name),
+            curve.unit,
+        )
         for name, curve in curves.items()
         if name != VANILLA
     ]

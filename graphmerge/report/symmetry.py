@@ -84,6 +84,7 @@ def pin_rows(symmetry: Symmetry) -> tuple[PinRow, ...]:
 def symmetry_report(symmetry: Symmetry) -> Together:
     """The groups, the pins with their reasons, and the notes, for a console or `to_text`."""
     parts: list[RenderableType] = [_groups_table(symmetry)]
+    parts += [Text(f"not function-preserving: {reason}") for reason in symmetry.unsound]
     if pins := pin_rows(symmetry):
         cells = [[r.reason, numbers.count(r.leaves), numbers.count(r.axes), r.example or numbers.MISSING] for r in pins]
         parts.append(table("Pinned", ["reason", "leaves", "axes", "for example"], cells, numbers=["leaves", "axes"]))
@@ -99,6 +100,7 @@ def symmetry_data(symmetry: Symmetry) -> dict[str, Any]:
         "groups": [dataclasses.asdict(row) for row in group_rows(symmetry)],
         "pinned": [dataclasses.asdict(row) for row in pin_rows(symmetry)],
         "notes": list(symmetry.notes),
+        "unsound": list(symmetry.unsound),
     }
 
 

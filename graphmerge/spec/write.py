@@ -42,6 +42,8 @@ def spec_text(symmetry: Symmetry) -> str:
     Raises:
         SpecError: the notation cannot say this symmetry.
     """
+    if symmetry.unsound:
+        raise SpecError(f"a spec holds what leaves the function unchanged, and this does not: {symmetry.unsound[0]}")
     groups, tensors = [json.dumps(entry) for entry in _groups(symmetry)], _tensors(symmetry)
     pins = [json.dumps(entry) for entry in _pins(symmetry, symmetry.pinned)]
     letters = Letters(taken={letter for text in (*groups, *tensors, *pins) for letter in LETTER.findall(text)})

@@ -74,7 +74,7 @@ def find_taps(
 
     def read(reading: Reading) -> None:
         for block in symmetry.layout[reading.site.key]:
-            tap = _tap(reading, block, symmetry)
+            tap = tap_of(reading, block, symmetry)
             if tap and groups & tap.groups:
                 x = reading.tensor
                 seen.append(StorageWeakRef(x.untyped_storage()))
@@ -87,7 +87,7 @@ def find_taps(
     return [t for t in found.values() if t.site.side == INPUT or groups & t.groups - (consumed - written)]
 
 
-def _tap(reading: Reading, block: Block, symmetry: Symmetry) -> Tap | None:
+def tap_of(reading: Reading, block: Block, symmetry: Symmetry) -> Tap | None:
     """The part of a block that an activation is laid out as; None if no group acts there, or not all of it is read."""
     axes = [axis for units in reading.dims.values() for axis in units]
     for axis, run_ in enumerate(block.runs):

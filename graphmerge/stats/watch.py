@@ -62,10 +62,17 @@ class Reading:
 @contextmanager
 def watched(model: nn.Module, keys: Mapping[str, Any], read: Callable[[Reading], None]) -> Iterator[None]:
     """Calls ``read`` with every `Reading` of a forward pass that runs inside."""
+    with unfused(), Watch(model, keys, read):
+        yield
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """No gradients inside, and no layers that run as one op, as torch's own encoder layers would."""
     fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # torch's own encoder layers would run as one op
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), Watch(model, keys, read):
+        with torch.no_grad():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

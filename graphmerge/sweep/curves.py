@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import statistics
@@ -217,7 +218,7 @@ def _curve(line: Mapping[str, Any]) -> Curve:
 
 
 def _beside(curve: Curve, vanilla: Curve) -> Curve:
-    return Curve(curve.lambdas, curve.losses, vanilla.losses, curve.positions, curve.seconds, curve.unit)
+    return dataclasses.replace(curve, vanilla=vanilla.losses)
 
 
 def _errors(rows: Sequence[Sequence[float]]) -> tuple[float, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import json
@@ -180,7 +181,7 @@ class _Run:
 
 def _alone(curve: Curve) -> Curve:
     """The curve without another beside: that has a line of its own."""
-    return Curve(curve.lambdas, curve.losses, None, curve.positions, curve.seconds, curve.unit)
+    return dataclasses.replace(curve, vanilla=None)
 
 
 def _checked(matchings: Mapping[str, Matching]) -> dict[str, Matching]:

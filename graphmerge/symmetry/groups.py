@@ -62,7 +62,8 @@ class Symmetry:
     does not move. Shared tensors appear under each of their keys. ``shapes`` are those of the tensors in ``layout``,
     `UNKNOWN` where a spec leaves a whole axis open. ``rotary`` are the pinned axes on which complex numbers may act: no
     permutations, and not in a spec. ``optional`` are tensors that weights may lack (`fit` leaves those out). ``places``
-    says where a spec file names a tensor or a group, ``comments`` what its comments say there.
+    says where a spec file names a tensor or a group, ``comments`` what its comments say there. ``unsound`` says why
+    elements change the function, where that was asked for (`untie`, `flatten`).
     """
 
     groups: tuple[Group, ...]
@@ -72,6 +73,7 @@ class Symmetry:
     model: str = ""
     notes: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
+    unsound: tuple[str, ...] = ()
     rotary: tuple[Rotary, ...] = field(default=(), compare=False)
     trace: Any = field(default=None, compare=False, repr=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -198,6 +200,37 @@ class Symmetry:
         from graphmerge.symmetry.permutations import Permutations
 
         return Permutations.random(self, seed=seed, groups=groups)
+
+    @property
+    def preserving(self) -> bool:
+        """Do its elements leave the function unchanged, as far as is known? Only `verify` proves it."""
+        return not self.unsound
+
+    def untie(self, group: str, places: Mapping[tuple[str, int], int] | None = None) -> Symmetry:
+        """A group taken apart: its axes with one number in ``places`` (tensor, axis) move together, by themselves.
+
+        The new groups are called ``reads.0.residual`` and so on; without ``places`` every axis of every tensor moves by
+        itself. Elements of the result change the function, which is said in ``unsound``.
+
+        Raises:
+            SpecError: another group is over it, or an axis has no number.
+        """
+        from graphmerge.symmetry.unsound import untied
+
+        return untied(self, group, places)
+
+    def flatten(self, *bases: str) -> Symmetry:
+        """What is over ``bases`` as one group of joint units: ``v`` over 12 heads of 64 becomes one ``v`` of 768.
+
+        The bases (groups or named pins) move nothing themselves any more. Elements of the result change the function,
+        which is said in ``unsound``.
+
+        Raises:
+            SpecError: no such base, or a group over one of them is itself a base of others.
+        """
+        from graphmerge.symmetry.unsound import flattened
+
+        return flattened(self, bases)
 
     def to_yaml(self, path: str | Path) -> None:
         """Write the permutation spec; `graphmerge.load_spec` reads it back."""

@@ -13,7 +13,8 @@ from graphmerge.symmetry.rotary import Rotary
 
 def symmetry_to_json(symmetry: Symmetry) -> dict[str, Any]:
     """Plain lists and dicts; `symmetry_from_json` gives an equal Symmetry."""
-    return {
+    said = {"unsound": list(symmetry.unsound)} if symmetry.unsound else {}
+    return said | {
         "model": symmetry.model,
         "notes": list(symmetry.notes),
         "groups": [_group_to_json(g) for g in symmetry.groups],
@@ -40,6 +41,7 @@ def symmetry_from_json(data: dict[str, Any]) -> Symmetry:
         model=data["model"],
         notes=tuple(data["notes"]),
         optional=frozenset(data.get("optional", ())),  # older files know none
+        unsound=tuple(data.get("unsound", ())),
         rotary=tuple(
             Rotary(_group_from_json(r["group"]), _layout_from_json(r["layout"])) for r in data.get("rotary", ())
         ),

@@ -356,3 +356,11 @@ def test_the_options_are_written_down():
     model, symmetry = gpt2()
     found = gm.match(model, model, symmetry, "activations", batches(1), options=MatchOptions(level="max"))
     assert json.loads(found.to_json())["options"]["level"] == "max"
+
+
+def test_options_by_name():
+    model, symmetry = gpt2()
+    found = gm.match(model, model, symmetry, "activations", batches(1), options={"level": "max"})
+    assert found.options == MatchOptions(level="max")
+    with pytest.raises(InputError, match=r"option 'levl' is unknown; .*; did you mean 'level'"):
+        gm.match(model, model, symmetry, "activations", batches(1), options={"levl": "max"})
