@@ -21,7 +21,8 @@ from graphmerge.graph import trace
 from graphmerge.match.selection import named_groups
 from graphmerge.merge import Shares
 from graphmerge.recipe.datasets import dataset_text, text_digest
-from graphmerge.recipe.read import Place, Reading
+from graphmerge.recipe.document import Place
+from graphmerge.recipe.read import Reading
 from graphmerge.recipe.resolve import name_of, other_digests, resolved
 from graphmerge.recipe.schema import DERIVED, Data, Recipe
 from graphmerge.resolve import load_spec, needs_weights
