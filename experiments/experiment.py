@@ -1,7 +1,7 @@
 """The notation of an experiment: several ways of matching, each a fragment of a recipe, on one or more sets of models.
 
-What stands under ``common`` holds for all, a set adds its models and data, a variant how they are matched. Together they
-are a recipe (`graphmerge.recipe.schema`), whose own checks apply to every key.
+What stands under ``common`` holds for all, a set adds its models and data, a variant how they are matched. All together
+is a recipe (`graphmerge.recipe.schema`), whose own checks apply to every key.
 """
 
 from __future__ import annotations
