@@ -61,3 +61,13 @@ def batches(part: str, count: int, size: int) -> Iterator[dict[str, torch.Tensor
     rows, digits = images(part)
     starts = range(0, min(len(digits), count * size), size)
     return (batch(rows[at : at + size], digits[at : at + size]) for at in starts)
+
+
+def calibration() -> list[dict[str, torch.Tensor]]:
+    """The whole calibration part, for the experiments' files."""
+    return list(batches("calibration", 8, 32))
+
+
+def validation() -> list[dict[str, torch.Tensor]]:
+    """The whole validation part, for the experiments' files."""
+    return list(batches("validation", 8, 64))

@@ -28,7 +28,7 @@ OF_VARIANTS: Final = ("groups", "calibration", "match")
 OF_COMMON: Final = (
     *OF_VARIANTS, "spec", "evaluation", "seed", "threads", "device", "trust_remote_code", "allow_different_tokenizers",
 )  # fmt: skip
-OF_SETS: Final = ("models", "shape", *OF_COMMON)
+OF_SETS: Final = ("models", "shape", "heat", *OF_COMMON)
 
 Fragment = dict[Text, Any]
 
@@ -53,13 +53,14 @@ class ModelSet:
     """The models of one set and a recipe for each variant; its models are the first two of the set.
 
     ``shape`` is a class of transformers and arguments of its config: what the models are built like, for whoever has no
-    network.
+    network. ``heat`` names variants, and of each the group whose correlations are kept for the first pair.
     """
 
     name: str
     models: tuple[str, ...]
     recipes: Mapping[str, Recipe]
     shape: Mapping[str, Any] | None = None
+    heat: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def common(self) -> Recipe:
@@ -117,7 +118,7 @@ class _Reading(Document):
                 recipe = self._recipe(name, variant, mistakes)
                 if recipe is not None:
                     recipes[variant] = recipe
-            found.append(ModelSet(name, tuple(map(str, own["models"])), recipes, own.get("shape")))
+            found.append(ModelSet(name, tuple(map(str, own["models"])), recipes, own.get("shape"), own.get("heat", {})))
         self.refuse(mistakes)
         yield from found
 
@@ -147,6 +148,11 @@ class _Reading(Document):
             shape = own.get("shape")
             if shape is not None and (not isinstance(shape, dict) or not isinstance(shape.get("class"), str)):
                 yield ("sets", name, "shape"), "'shape' is a mapping with 'class', a class of transformers"
+            heat = own.get("heat", {})
+            if not isinstance(heat, dict) or not all(isinstance(group, str) for group in heat.values()):
+                yield ("sets", name, "heat"), "'heat' is a mapping of variants to groups"
+            elif unknown := [variant for variant in heat if variant not in given.variants]:
+                yield ("sets", name, "heat", unknown[0], ""), f"there is no variant {quoted(unknown[0])}"
             if "evaluation" not in given.common and "evaluation" not in own:
                 yield ("sets", name, ""), f"the set {name!r} needs 'evaluation': the data that losses are measured on"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -47,6 +48,8 @@ def described(value: Any, what: str) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return described(dataclasses.asdict(value), what)
     if isinstance(value, Mapping):
         return {str(key): described(entry, f"{what}.{key}") for key, entry in value.items()}
     if isinstance(value, list | tuple):
