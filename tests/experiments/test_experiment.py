@@ -57,7 +57,7 @@ MISTAKES = [
     ("experiment: 1", "experiment: 2", "1:13: this is version 2 of the notation; 1 is the only one"),
     ("seed: 3", "sede: 3", "5:3: unknown key 'sede'; did you mean 'seed'?"),
     ("seed: 3", "output: here", "5:3: unknown key 'output'; there are groups,"),
-    ("method: activations", "method: activation", "6:19: 'match.method' is 'activation', which is unknown; did you mean"),
+    ("method: activations", "method: activation", "6:19: 'match.method' is 'activation', which is unknown"),
     ("{groups: ffn}", "{group: ffn}", "15:18: unknown key 'group'; did you mean 'groups'?"),
     ("{groups: ffn}", "{seed: 4}", "15:18: unknown key 'seed'; there are groups, calibration, match"),
     ("{groups: ffn}", "{match: {sweeps: 0}}", "15:34: 'match.sweeps' must be 1 or more, not 0"),
