@@ -169,6 +169,22 @@ def _tokenizer(model: Loaded, sampling: Sampling) -> Any:
     return AutoTokenizer.from_pretrained(given)
 
 
+def special_ids(model: Loaded, tokenizer: Path | None = None) -> tuple[int, ...]:
+    """The ids of the tokenizer's special tokens, but for the mask and the unknown token: those stand for words.
+
+    Raises:
+        InputError: there is no tokenizer, or it has none of them.
+    """
+    if tokenizer is None and (model.directory is None or model.tokenizer is None):
+        raise InputError(f"{model.source} has no tokenizer to know special tokens by; name their ids (special_ids)")
+    found = _tokenizer(model, Sampling(tokenizer=tokenizer))
+    words = {found.mask_token_id, found.unk_token_id}
+    ids = tuple(sorted(int(i) for i in found.all_special_ids if i not in words))
+    if not ids:
+        raise InputError(f"the tokenizer of {model.source} has no special tokens; name their ids (special_ids)")
+    return ids
+
+
 def _mask_id(model: Loaded, sampling: Sampling) -> int:
     found = _tokenizer(model, sampling).mask_token_id
     if found is None:

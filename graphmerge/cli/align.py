@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json as json_module
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from graphmerge.cli.common import (
     check_new_directory,
     data_for,
     emit,
+    load_permutations,
     load_two,
     open_two,
     out,
@@ -38,13 +40,14 @@ from graphmerge.cli.common import (
     say,
     symmetry_of,
 )
-from graphmerge.data import Sampling, load_loss
+from graphmerge.cli.options import with_match_options
+from graphmerge.data import Sampling, load_loss, special_ids
 from graphmerge.errors import InputError, TraceError
-from graphmerge.match import Match
+from graphmerge.match import Match, MatchOptions
 from graphmerge.match import match as run_match
 from graphmerge.match.match import Method as MethodName
 from graphmerge.merge import Part, Shares, write_merged
-from graphmerge.symmetry import Permutations, Symmetry
+from graphmerge.symmetry import Symmetry
 
 Method = Annotated[MethodName, typer.Option(help="How to match.")]
 Groups = Annotated[
@@ -68,9 +71,14 @@ class _How:
     loss: str | None
     groups: str | None
     similarity: str
+    options: MatchOptions
     spec: Path | None
     sampling: Sampling
     device: str
+
+    def check(self) -> None:
+        """Refuse what means nothing, before anything is read."""
+        self.options.check(self.method, self.similarity, has_data=self.data is not None or self.method == "activations")
 
     def run(self, a: Loaded, b: Loaded) -> Match:
         """Match the two models so."""
@@ -89,9 +97,16 @@ class _How:
                 seed=self.sampling.seed,
                 loss=load_loss(self.loss),
                 progress=tick,
+                options=self.known(a),
             )
 
-    def options(self) -> dict[str, Any]:
+    def known(self, model: Loaded) -> MatchOptions:
+        """The options, with the special ids of the tokenizer where they are needed and not given."""
+        if self.options.special_tokens or self.options.special_ids:
+            return self.options
+        return dataclasses.replace(self.options, special_ids=special_ids(model, self.sampling.tokenizer))
+
+    def said(self) -> dict[str, Any]:
         """The options, for the provenance of what is made with them."""
         drawn = self.sampling
         return {
@@ -100,6 +115,7 @@ class _How:
             "loss": self.loss,
             "groups": self.groups,
             "similarity": self.similarity,
+            **dataclasses.asdict(self.options),
             "spec": None if self.spec is None else str(self.spec),
             "batches": drawn.count,
             "size": drawn.size,
@@ -110,6 +126,7 @@ class _How:
         }
 
 
+@with_match_options
 def match(
     a: Model,
     b: ModelB,
@@ -119,6 +136,7 @@ def match(
     loss: LossHere = None,
     groups: Groups = None,
     similarity: Similarity = "correlation",
+    options: MatchOptions = MatchOptions(),
     spec: Spec = None,
     batches: Batches = 24,
     size: Size = 32,
@@ -133,9 +151,11 @@ def match(
 ) -> None:
     """Find the permutations that bring B closest to A."""
     check_new(out_file, force)
-    first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
     sampling = Sampling(batches, size, length, seed, tokenizer)
-    found = _How(method, data, loss, groups, similarity, spec, sampling, device).run(first, second)
+    how = _How(method, data, loss, groups, similarity, options, spec, sampling, device)
+    how.check()
+    first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
+    found = how.run(first, second)
     found.permutations.save(out_file)
     if json:
         emit({**json_module.loads(found.to_json()), "permutations": str(out_file)})
@@ -162,7 +182,7 @@ def apply(
     check_new_directory(out_directory, force)
     size = None if shard_size is None else bytes_in(shard_size)
     weights = open_weights(model, trust_remote_code=trust_remote_code)
-    element = Permutations.load(permutations)
+    element = load_permutations(permutations)
     element = element.inverse() if inverse else element
     made_of = provenance([weights.loaded], {"command": "apply", "inverse": inverse}, str(permutations))
     write_merged(
@@ -171,6 +191,7 @@ def apply(
     _written(out_directory, made_of, json)
 
 
+@with_match_options
 def merge(
     a: Model,
     b: ModelB,
@@ -185,6 +206,7 @@ def merge(
     loss: LossHere = None,
     groups: Groups = None,
     similarity: Similarity = "correlation",
+    options: MatchOptions = MatchOptions(),
     spec: Spec = None,
     batches: Batches = 24,
     size: Size = 32,
@@ -204,29 +226,33 @@ def merge(
         raise InputError("say how to align B: --permutations FILE, or --method weights | activations | identity")
     shard_bytes = None if shard_size is None else bytes_in(shard_size)
     shares = Shares((1 - weight, weight), "slerp" if slerp else "linear")
-    options: dict[str, Any] = {"command": "merge", "weight": weight, "interpolation": shares.method}
-    options["allow_different_tokenizers"] = allow_different_tokenizers
+    said: dict[str, Any] = {"command": "merge", "weight": weight, "interpolation": shares.method}
+    said["allow_different_tokenizers"] = allow_different_tokenizers
     sampling = Sampling(batches, size, length, seed, tokenizer)
-    if method is None:
-        element, named = Permutations.load(str(permutations)), str(permutations)
+    how = _How(method or "identity", data, loss, groups, similarity, options, spec, sampling, device)
+    if method is not None:
+        how.check()
+    elif options.changed:
+        raise InputError(f"{', '.join(options.changed)}: options of matching, and --permutations are matched already")
+    if permutations is not None:
+        element, named = load_permutations(permutations), str(permutations)
         opened = open_two(a, b, trust_remote_code, allow_different_tokenizers)
     elif method == "identity" and data is None:
         opened = open_two(a, b, trust_remote_code, allow_different_tokenizers)
         element, named = _symmetry(opened[0], spec, trust_remote_code).identity(), PERMUTATIONS
-        options |= _How(method, data, loss, groups, similarity, spec, sampling, device).options()
-        options["groups taking part"] = []
+        said |= how.said()
+        said["groups taking part"] = []
     else:
         first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-        how = _How(method, data, loss, groups, similarity, spec, sampling, device)
         found = how.run(first, second)
         for note in found.notes:
             say(note)
         element, named = found.permutations, PERMUTATIONS
-        options |= how.options()
-        options["groups taking part"] = list(found.groups)
+        said |= how.said() | dataclasses.asdict(found.options)
+        said["groups taking part"] = list(found.groups)
         opened = [open_weights(model, trust_remote_code=trust_remote_code) for model in (first, second)]
         del first, second  # what stands in files is read from there
-    made_of = provenance([weights.loaded for weights in opened], options, named)
+    made_of = provenance([weights.loaded for weights in opened], said, named)
     parts = [Part(opened[0]), Part(opened[1], element)]
     write_merged(
         parts,

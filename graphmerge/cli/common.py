@@ -20,7 +20,7 @@ from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.report import to_json
 from graphmerge.resolve import load_spec
-from graphmerge.symmetry import Symmetry
+from graphmerge.symmetry import Permutations, Symmetry
 
 MODEL_HELP = "A Hugging Face directory or id, or file.py:factory (a function without arguments; the file is run)."
 Model = Annotated[str, typer.Argument(help=MODEL_HELP, show_default=False)]
@@ -154,6 +154,14 @@ def data_for(model: Loaded, source: str | None, sampling: Sampling, why: str) ->
     if source is None:
         raise InputError(f"{why} needs data: give --data (.txt, .npy, .jsonl or file.py:function)")
     return load_data(source, model, sampling)
+
+
+def load_permutations(path: Path) -> Permutations:
+    """A file of permutations; it is said if they change the function."""
+    found = Permutations.load(path)
+    for reason in found.symmetry.unsound:
+        say(f"{path} does not preserve the function: {reason}", "warning", "yellow")
+    return found
 
 
 def check_new(path: Path, force: bool) -> None:

@@ -27,6 +27,7 @@ from graphmerge.cli.common import (
     check_new,
     data_for,
     emit,
+    load_permutations,
     load_two,
     out,
     progress,
@@ -38,7 +39,6 @@ from graphmerge.evaluate import barrier as run_barrier
 from graphmerge.evaluate import evaluate, figure_format
 from graphmerge.files import write_beside
 from graphmerge.report import barrier_rows, barrier_table
-from graphmerge.symmetry import Permutations
 
 
 def eval_(
@@ -93,7 +93,7 @@ def barrier(
         figure_format(plot)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
     found_data = data_for(first, data, Sampling(batches, size, length, seed, tokenizer), "measuring a barrier")
-    element = None if permutations is None else Permutations.load(permutations)
+    element = None if permutations is None else load_permutations(permutations)
     with progress("measuring the barrier") as tick:
         curve = run_barrier(
             first.model,

@@ -8,6 +8,7 @@ from torch import nn
 
 from graphmerge.errors import InputError, SpecError
 from graphmerge.evaluate.batches import Batch
+from graphmerge.match.features import Features
 from graphmerge.match.options import MatchOptions
 from graphmerge.match.roles import HEADS, RESIDUAL, role
 from graphmerge.stats.places import reading_places
@@ -38,6 +39,16 @@ def freedom(
     except SpecError as error:
         raise InputError(str(error)) from None
     return symmetry, allowed
+
+
+def check_groups(symmetry: Symmetry, allowed: tuple[str, ...], options: MatchOptions) -> None:
+    """What can be known without a model: the groups that the options are about take part.
+
+    Raises:
+        InputError: they do not.
+    """
+    moving, allowed = freedom(symmetry, allowed, options, None)
+    Features(moving, options, allowed)
 
 
 def _in_place(symmetry: Symmetry, allowed: tuple[str, ...]) -> tuple[str, ...]:

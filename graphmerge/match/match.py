@@ -126,8 +126,7 @@ def match(
     if method not in ("weights", "activations", "identity"):
         raise InputError(f"method {method!r} is unknown; it is weights, activations or identity")
     options = MatchOptions.of(options)
-    for _, mistake in options.mistakes(method, similarity, has_data=data is not None):
-        raise InputError(mistake)
+    options.check(method, similarity, has_data=data is not None)
     ours, theirs = read_inputs([a, b])
     symmetry = symmetry.fit({key: tuple(t.shape) for key, t in ours.state.items()})
     allowed = tuple(symmetry.by_name) if groups is None else named_groups(symmetry, groups)

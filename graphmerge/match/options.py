@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from graphmerge.errors import InputError
 from graphmerge.spec.wording import nearest
@@ -25,23 +25,37 @@ OF_ACTIVATIONS: Final = (
 )  # fmt: skip
 
 
+# what each option means, for the help of the command line and the table of recipes
+MEANINGS: Final = {
+    "absolute": "Similarities count by their absolute values.",
+    "level": (
+        "One sample is a `token`, or a whole row: by its first position that counts (`cls`), its `max` or its `mean`."
+    ),
+    "residual_features": (
+        "The residual is matched by `all` the places where it is read (the outputs of norms), the `first`, or the "
+        "`last`; `separate`: by a permutation for each place, which changes the function."
+    ),
+    "heads": (
+        "Heads are `permuted` with what is inside them, stay `in_place` while that moves, or are `ignored`: one "
+        "permutation over the units of all of them, which changes the function."
+    ),
+    "head_features": "By what heads are told apart: `query_key`, `value`, or `both`.",
+    "special_tokens": "Whether special tokens count; if not, those of `special_ids` are left out.",
+    "special_ids": "Ids that do not count without `special_tokens`; else those of the tokenizer.",
+    "share": "How much of the calibration data is taken, of its rows, drawn with the seed: 0.001 to 1.",
+    "allow_unsound": "Take options that change the function; what comes of them says so.",
+}
+
+
 @dataclass(frozen=True)
 class MatchOptions:
-    """How to match; the defaults are what `match` does without options.
+    """How to match; the defaults are what `match` does without options. `MEANINGS` says what each of them is.
 
-    Attributes:
-        absolute: similarities count by their absolute values.
-        level: what one sample is: every ``token``, or one of every row: its first position that counts (``cls``), or
-            the ``max`` or the ``mean`` over those.
-        residual_features: the residual is matched by ``all`` the places where it is read (the outputs of norms), by
-            the ``first`` or by the ``last``; ``separate``: a permutation for every place, which changes the function.
-        heads: ``permuted`` with what is inside them, ``in_place`` (what is inside moves, they do not), or ``ignored``:
-            one permutation over the units of all heads together, which changes the function.
-        head_features: by which activations heads are told apart: ``query_key``, ``value``, or ``both``. What is inside
-            a head has its own in any case.
-        special_tokens: False leaves out the positions of ``special_ids``.
-        share: of the rows of the data, drawn with the seed.
-        allow_unsound: take options that change the function; what comes of them says so.
+    What is inside a head has features of its own, whatever ``head_features`` tell heads apart by. ``special_ids`` must
+    be given here: there is no tokenizer.
+
+    Raises:
+        InputError: a value that is unknown, or out of range.
     """
 
     absolute: bool = False
@@ -57,10 +71,14 @@ class MatchOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "special_ids", tuple(self.special_ids))
         for name, kind in get_type_hints(type(self)).items():
-            if known := get_args(kind) if kind not in (tuple[int, ...],) else ():
-                check_word(name, getattr(self, name), known)
-        if not LEAST_SHARE <= self.share <= 1:
-            raise InputError(f"share is {self.share:g}; it lies between {LEAST_SHARE:g} and 1")
+            if get_origin(kind) is Literal:
+                check_word(name, getattr(self, name), get_args(kind))
+            elif kind is bool and not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it is true or false")
+        if not all(isinstance(i, int) and i >= 0 for i in self.special_ids):
+            raise InputError(f"special_ids are ids of tokens, 0 or more; got {list(self.special_ids)}")
+        if not isinstance(self.share, int | float) or not LEAST_SHARE <= self.share <= 1:
+            raise InputError(f"share is {self.share}; it lies between {LEAST_SHARE:g} and 1")
 
     @classmethod
     def of(cls, given: MatchOptions | Mapping[str, Any]) -> MatchOptions:
@@ -85,6 +103,13 @@ class MatchOptions:
         """The names of the options that are not what they are by default."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) != field.default)
 
+    def check(self, method: str, similarity: str, *, has_data: bool) -> None:
+        """Raises:
+        InputError: the first of the `mistakes`.
+        """
+        for _, mistake in self.mistakes(method, similarity, has_data=has_data):
+            raise InputError(mistake)
+
     def mistakes(self, method: str, similarity: str, *, has_data: bool) -> Iterator[tuple[str, str]]:
         """What means nothing together: the option, and what is wrong with it."""
         chosen = dict.fromkeys(self.changed, True) | {"similarity": similarity != "correlation"}
@@ -101,14 +126,11 @@ class MatchOptions:
             yield "level", "level: cls reads a special token, and special_tokens: false leaves those out"
         if self.special_ids and self.special_tokens:
             yield "special_ids", "special_ids name what special_tokens: false leaves out; say that too"
-        if self.unsound and not self.allow_unsound:
-            yield (
-                self.unsound[0].partition(":")[0],
-                f"{self.unsound[0]} {CHANGES}; to do it all the same, allow_unsound",
-            )
+        for what in () if self.allow_unsound else self.unsound:
+            yield what.partition(":")[0], f"{what} {CHANGES}; to do so all the same, add allow_unsound: true"
 
 
-CHANGES: Final = "does not preserve the function of the model"
+CHANGES: Final = "changes the function of the model"
 
 
 def check_word(name: str, value: Any, known: tuple[Any, ...]) -> None:

@@ -45,8 +45,9 @@ def _match(plan: Plan) -> PlanRow:
     batches = plan.batches.get("calibration", [])
     if recipe.match.method == "activations":
         memory += statistics_bytes(plan.symmetry, plan.groups)
-        operations += 2 * others * _forward(plan, batches)
-        what = f"{2 * others} × {len(batches)} batches of activations, {what}"
+        operations += int(2 * others * recipe.match.share * _forward(plan, batches))
+        part = "" if recipe.match.share == 1 else f"a share of {recipe.match.share:g} of "
+        what = f"{2 * others} × {part}{len(batches)} batches of activations, {what}"
     else:
         memory += statistics_bytes(plan.symmetry, plan.groups) // 3
     if plan.chosen:

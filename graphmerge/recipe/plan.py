@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from graphmerge.checkpoint import Weights, bytes_in, check_pair, check_target, load_model, open_weights
-from graphmerge.data import Sampling, load_data, load_loss, text_batches
+from graphmerge.data import Sampling, load_data, load_loss, special_ids, text_batches
 from graphmerge.errors import GraphMergeError, InputError
 from graphmerge.evaluate.loss import Loss
 from graphmerge.graph import trace
+from graphmerge.match.freedom import check_groups
 from graphmerge.match.selection import named_groups
 from graphmerge.merge import Shares
 from graphmerge.recipe.datasets import dataset_text, text_digest
@@ -114,6 +115,7 @@ class _Planner:
                 with self._at(section, "dataset" if data.source is None else "source"):
                     self.batches[section] = self._load(section, data, opened[0])
         if opened[0] is not None:
+            self._read_special_ids(opened[0])
             self._read_symmetry(opened[0])
         self.reading.refuse(self.mistakes)
         self.weights = tuple(weights for weights in opened if weights is not None)
@@ -165,6 +167,17 @@ class _Planner:
         self.digests[name_of((section, "dataset"))] = text_digest(text)
         return text_batches(text, first.loaded, sampling)
 
+    def _read_special_ids(self, first: Weights) -> None:
+        """The ids that are left out, of the tokenizer of the data."""
+        matching = self.recipe.match
+        if matching.special_tokens or matching.special_ids:
+            return
+        data = self.recipe.calibration
+        tokenizer = None if data is None or data.tokenizer is None else Path(data.tokenizer)
+        with self._at("match", "special_tokens"):
+            found = matching.model_copy(update={"special_ids": list(special_ids(first.loaded, tokenizer))})
+            self.recipe = self.recipe.model_copy(update={"match": found})
+
     def _read_symmetry(self, first: Weights) -> None:
         """The groups, and the patterns that name them or tensors."""
         loaded, recipe = first.loaded, self.recipe
@@ -182,6 +195,8 @@ class _Planner:
         self.symmetry, self.groups = found, tuple(found.by_name)
         if recipe.groups is not None:
             self.groups = self._named(found, recipe.groups, "groups")
+        with self._at("match"):
+            check_groups(found, self.groups, recipe.match.options)
         by_key: dict[str, tuple[float, ...]] = {}
         for n, own in enumerate(recipe.merge.exceptions):
             place = ("merge", "exceptions", n)

@@ -7,24 +7,25 @@ that is written from here.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from graphmerge.checkpoint import bytes_in, is_factory
 from graphmerge.errors import InputError
-from graphmerge.match.activations import SIMILARITIES
+from graphmerge.match import MatchOptions
 from graphmerge.match.match import Method
+from graphmerge.match.options import LEAST_SHARE, MEANINGS, HeadFeatures, Heads, ResidualFeatures, Similarity
 from graphmerge.merge import Interpolation, check_weights
 from graphmerge.spec import PACKAGED, packaged_names
 from graphmerge.spec.wording import nearest
+from graphmerge.stats.positions import Level
 
 VERSION: Final = 1
 DERIVED: Final = "derived"
 FAMILIES: Final = packaged_names()  # once: reading a recipe touches no other file
 FILES: Final = (".txt", ".md", ".npy", ".jsonl")
-Similarity = Literal["correlation", "covariance", "inner_product"]
-assert set(SIMILARITIES) == {"correlation", "covariance", "inner_product"}
 
 
 def _listed(given: Any) -> Any:
@@ -131,11 +132,25 @@ class Matching(Section):
     similarity: Similarity = Field(
         default="correlation", description="`correlation`, `covariance` or `inner_product`, of activations."
     )
+    absolute: bool = Field(default=False, description=MEANINGS["absolute"])
+    level: Level = Field(default="token", description=MEANINGS["level"])
+    residual_features: ResidualFeatures = Field(default="all", description=MEANINGS["residual_features"])
+    heads: Heads = Field(default="permuted", description=MEANINGS["heads"])
+    head_features: HeadFeatures = Field(default="both", description=MEANINGS["head_features"])
+    special_tokens: bool = Field(default=True, description=MEANINGS["special_tokens"])
+    special_ids: list[Annotated[int, Field(ge=0, le=10**9)]] = Field(default=[], description=MEANINGS["special_ids"])
+    share: Annotated[float, Field(ge=LEAST_SHARE, le=1)] = Field(default=1.0, description=MEANINGS["share"])
+    allow_unsound: bool = Field(default=False, description=MEANINGS["allow_unsound"])
     sweeps: Count = Field(default=30, description="How often groups are solved again at most.")
     loss: Function | None = Field(
         default=None,
         description="By which groups are chosen: `file.py:function` of (model, batch); else the model's own.",
     )
+
+    @property
+    def options(self) -> MatchOptions:
+        """What `match` calls options."""
+        return MatchOptions(**{field.name: getattr(self, field.name) for field in fields(MatchOptions)})
 
 
 class OwnWeights(Section):
@@ -209,6 +224,9 @@ def check_together(recipe: Recipe) -> list[tuple[tuple[str | int, ...], str]]:
         found.append(
             (("match", "method"), "matching by activations needs data: add 'calibration', or match by weights")
         )
+    options, has_data = recipe.match.options, recipe.calibration is not None or recipe.match.method == "activations"
+    mistakes = options.mistakes(recipe.match.method, recipe.match.similarity, has_data=has_data)
+    found += [(("match", name), mistake) for name, mistake in mistakes]
     if recipe.merge.method == "slerp" and count != 2:
         found.append((("merge", "method"), f"slerp merges two models, not {count}; write linear"))
     places: list[tuple[tuple[str | int, ...], list[float] | None]] = [(("merge", "weights"), recipe.merge.weights)]

@@ -182,6 +182,7 @@ def match_options(plan: Plan) -> dict[str, Any]:
         "similarity": recipe.match.similarity,
         "seed": recipe.seed,
         "sweeps": recipe.match.sweeps,
+        "options": recipe.match.options,
         "loss": plan.losses["match"],
     }
 

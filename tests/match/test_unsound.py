@@ -23,9 +23,7 @@ IGNORED = MatchOptions(heads="ignored", allow_unsound=True)
 @pytest.mark.parametrize("options", [{"residual_features": "separate"}, {"heads": "ignored"}], ids=str)
 def test_it_is_refused_unless_it_is_allowed(options):
     model, symmetry = gpt2()
-    with pytest.raises(
-        InputError, match="does not preserve the function of the model; to do it all the same, allow_un"
-    ):
+    with pytest.raises(InputError, match="changes the function of the model; to do so all the same, add allow_un"):
         gm.match(model, model, symmetry, "activations", batches(1), options=MatchOptions(**options))
 
 

@@ -129,6 +129,81 @@ match:
 recipe: 1
 models: [a, b]
 output: out
+calibration: {source: a.txt}
+match: {method: activations, level: tokens, residual_feature: last, heads: fixed, head_features: values}
+""",
+        """\
+5:37: 'match.level' is 'tokens', which is unknown; did you mean 'token'?
+5:45: unknown key 'residual_feature'; did you mean 'residual_features'?
+5:76: 'match.heads' is 'fixed', which is unknown; it is one of permuted, in_place, ignored
+5:98: 'match.head_features' is 'values', which is unknown; did you mean 'value'?""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+match: {share: 0, special_tokens: out, special_ids: [cls], absolute: 1.5}
+""",
+        """\
+4:16: 'match.share' must be 0.001 or more, not 0
+4:35: 'match.special_tokens' must be true or false, not 'out'
+4:54: 'match.special_ids[0]' must be a whole number, not 'cls'
+4:70: 'match.absolute' must be true or false, not 1.5""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+match: {residual_features: last, absolute: true, similarity: covariance, share: 0.1}
+""",
+        """\
+4:28: residual_features is about activations, and matching by weights reads none
+4:44: absolute is about activations, and matching by weights reads none
+4:62: similarity is about activations, and matching by weights reads none
+4:81: share is a share of the calibration data, and there is none""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+calibration: {source: a.txt}
+match: {method: activations, residual_features: separate, heads: ignored}
+""",
+        """\
+5:49: residual_features: separate changes the function of the model; to do so all the same, add allow_unsound: true
+5:66: heads: ignored changes the function of the model; to do so all the same, add allow_unsound: true""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+calibration: {source: a.txt}
+match: {method: activations, level: cls, special_tokens: false, heads: in_place, head_features: value}
+""",
+        """\
+5:37: level: cls reads a special token, and special_tokens: false leaves those out
+5:97: head_features tell heads apart, and with heads: in_place none are matched""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+match: {method: identity, heads: in_place, special_ids: [101]}
+""",
+        """\
+4:34: matching by identity moves no heads
+4:57: special_ids is about activations, and matching by identity reads none""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
 match: {method: activations}
 """,
         "4:17: matching by activations needs data: add 'calibration', or match by weights",
