@@ -16,6 +16,7 @@ import yaml
 from experiments.check import SetPlan, check
 from experiments.experiment import ModelSet, Plan, read_experiment
 from experiments.heat import write_heat
+from experiments.trained import note_training
 from graphmerge.checkpoint.pretrained import quiet_transformers
 from graphmerge.errors import GraphMergeError
 from graphmerge.recipe.plan import Plan as RecipePlan
@@ -61,6 +62,7 @@ def run_set(plan: Plan, own: ModelSet, out: Path, progress: Callable[[Step], Non
         trust_remote_code=first.recipe.trust_remote_code,
         allow_different_tokenizers=first.recipe.allow_different_tokenizers,
     )
+    note_training((plan.folder / model for model in own.models), out)
     for variant in own.heat:
         write_heat(plans[variant], own.heat[variant], heat_file(out, plan, own, variant))
     return found
