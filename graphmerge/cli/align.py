@@ -46,7 +46,7 @@ from graphmerge.errors import InputError, TraceError
 from graphmerge.match import Match, MatchOptions
 from graphmerge.match import match as run_match
 from graphmerge.match.match import Method as MethodName
-from graphmerge.merge import Part, Shares, write_merged
+from graphmerge.merge import Part, Shares, check_kept, kept_keys, named_tensors, write_merged
 from graphmerge.symmetry import Symmetry
 
 Method = Annotated[MethodName, typer.Option(help="How to match.")]
@@ -59,6 +59,10 @@ LossHere = Annotated[
     str | None,
     typer.Option(help="By which the groups are chosen: file.py:function of (model, batch). Default: the model's."),
 ]
+Keep = Annotated[
+    str | None, typer.Option(help="Tensors that are not averaged, as those of a head: globs, as in 'classifier.*'.")
+]
+KeepFrom = Annotated[int, typer.Option(min=0, max=1, help="Whose tensors these are: 0 for A, 1 for B.")]
 Saved = Annotated[Path, typer.Option("--out", "-o", help="The directory to write.")]
 
 
@@ -201,6 +205,8 @@ def merge(
     slerp: Annotated[
         bool, typer.Option("--slerp", help="Along the arc between two tensors instead of the chord.")
     ] = False,
+    keep: Keep = None,
+    keep_from: KeepFrom = 0,
     method: Annotated[MethodName | None, typer.Option(help="Match first, this way.")] = None,
     data: Data = None,
     loss: LossHere = None,
@@ -225,6 +231,8 @@ def merge(
     if (permutations is None) == (method is None):
         raise InputError("say how to align B: --permutations FILE, or --method weights | activations | identity")
     shard_bytes = None if shard_size is None else bytes_in(shard_size)
+    patterns = [pattern.strip() for pattern in keep.split(",")] if keep else []
+    check_kept(patterns, keep_from, 2)
     shares = Shares((1 - weight, weight), "slerp" if slerp else "linear")
     said: dict[str, Any] = {"command": "merge", "weight": weight, "interpolation": shares.method}
     said["allow_different_tokenizers"] = allow_different_tokenizers
@@ -244,6 +252,8 @@ def merge(
         said["groups taking part"] = []
     else:
         first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
+        for pattern in patterns:  # refused before the work
+            named_tensors(pattern, first.model.state_dict())
         found = how.run(first, second)
         for note in found.notes:
             say(note)
@@ -252,6 +262,9 @@ def merge(
         said["groups taking part"] = list(found.groups)
         opened = [open_weights(model, trust_remote_code=trust_remote_code) for model in (first, second)]
         del first, second  # what stands in files is read from there
+    if patterns:
+        said |= {"keep": patterns, "keep_from": keep_from}
+        shares = dataclasses.replace(shares, kept=kept_keys(patterns, keep_from, opened[0].ties))
     made_of = provenance([weights.loaded for weights in opened], said, named)
     parts = [Part(opened[0]), Part(opened[1], element)]
     write_merged(

@@ -44,8 +44,12 @@ def _sum(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Ten
     return total.to(first.dtype)
 
 
-def combine_states(states: Sequence[State], weights: Sequence[float]) -> dict[str, torch.Tensor]:
+def combine_states(
+    states: Sequence[State], weights: Sequence[float], kept: Mapping[str, int] | None = None
+) -> dict[str, torch.Tensor]:
     """`combine`, tensor by tensor, with the keys and their order of the first; what is tied there stays tied.
+
+    ``kept`` are keys whose tensors are those of the state with that number.
 
     Raises:
         ArchitectureMismatch: tensors that the first model ties differ in another one.
@@ -58,7 +62,9 @@ def combine_states(states: Sequence[State], weights: Sequence[float]) -> dict[st
     for key, tensor in first.items():
         place = storage_key(tensor)
         if place not in done:
-            done[place] = combine([state[key] for state in states], weights)
+            own = None if kept is None else kept.get(key)
+            aligned = [state[key] for state in states]
+            done[place] = combine(aligned, weights) if own is None else aligned[own].to(aligned[0], copy=True)
         merged[key] = done[place]
     return merged
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 import torch
 
 from graphmerge.errors import InputError
-from graphmerge.merge.combine import CHUNK
+from graphmerge.merge.combine import CHUNK, combine
 
 Interpolation = Literal["linear", "slerp"]
 CHORD = 1 - 1e-9  # cosine from which on an arc is its chord
@@ -19,7 +20,8 @@ CHORD = 1 - 1e-9  # cosine from which on an arc is its chord
 
 @dataclass(frozen=True)
 class Shares:
-    """``weights``, one a model, and for some keys others (``by_key``); every set of them sums to 1.
+    """``weights``, one a model, and for some keys others (``by_key``); every set of them sums to 1. Tensors of the keys
+    in ``kept`` are those of the model with that number, whatever they hold.
 
     ``slerp`` goes along the arc between two tensors instead of the chord: of A and B at angle θ it takes
     ``sin((1-t)θ)/sin θ · A + sin(tθ)/sin θ · B``, t being the weight of B (Shoemake, Animating rotation with quaternion
@@ -32,6 +34,7 @@ class Shares:
     weights: tuple[float, ...]
     method: Interpolation = "linear"
     by_key: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Interpolation):
@@ -41,11 +44,60 @@ class Shares:
         for weights in (self.weights, *self.by_key.values()):
             check_weights(weights, len(self.weights))
         object.__setattr__(self, "by_key", MappingProxyType(dict(self.by_key)))
+        object.__setattr__(self, "kept", MappingProxyType(dict(self.kept)))
+
+    def merged(self, key: str, tensors: Sequence[torch.Tensor], out: torch.Tensor | None = None) -> torch.Tensor:
+        """The aligned tensors of one key as one, with the dtype and device of the first; ``out`` as in `combine`."""
+        if key in self.kept:
+            return tensors[self.kept[key]].to(tensors[0], copy=True)
+        return combine(tensors, self.of(key, tensors), out=out)
 
     def of(self, key: str, tensors: Sequence[torch.Tensor]) -> tuple[float, ...]:
         """The factors of the aligned tensors of one key, for `combine`."""
         weights = self.by_key.get(key, self.weights)
         return weights if self.method == "linear" or 1 in weights else _arc(tensors[0], tensors[1], weights[1])
+
+
+def kept_keys(patterns: Sequence[str], keep_from: int, ties: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """`Shares.kept` for globs over names of tensors; what is tied to a tensor is kept with it.
+
+    Args:
+        keep_from: the number of the model whose tensors are kept.
+        ties: for every key of the first model, all the keys that name the same tensor.
+
+    Raises:
+        InputError: a pattern names nothing.
+    """
+    found = {}
+    for pattern in patterns:
+        keys = named_tensors(pattern, ties)
+        found |= {name: keep_from for key in keys for name in ties[key]}
+    return found
+
+
+def named_tensors(pattern: str, keys: Collection[str]) -> list[str]:
+    """The keys that a glob names.
+
+    Raises:
+        InputError: it names none.
+    """
+    found = [key for key in keys if fnmatch.fnmatchcase(key, pattern)]
+    if not found:
+        few = ", ".join(list(keys)[:3])
+        raise InputError(f"no tensor is called {pattern!r}; there are {few} ...; * stands for anything")
+    return found
+
+
+def check_kept(keep: Sequence[str], keep_from: int, count: int) -> None:
+    """``keep_from`` is the number of one of ``count`` models, and says something.
+
+    Raises:
+        InputError: it is not, or nothing is kept.
+    """
+    if not 0 <= keep_from < count:
+        raise InputError(f"keep_from is {keep_from}; the models are numbered 0 to {count - 1}")
+    if keep_from and not keep:
+        raise InputError("keep_from says whose tensors 'keep' keeps, and nothing is kept")
 
 
 def check_weights(weights: Sequence[float], count: int) -> None:

@@ -14,7 +14,6 @@ import torch
 from graphmerge.checkpoint import Weights, check_pair, model_directory, write_entries, write_module
 from graphmerge.checkpoint.wording import listed
 from graphmerge.errors import ArchitectureMismatch
-from graphmerge.merge.combine import combine
 from graphmerge.merge.shares import Shares
 from graphmerge.symmetry import Block, Permutations
 
@@ -82,11 +81,11 @@ def write_merged(
     def merged(key: str) -> torch.Tensor:
         # from the last on: while a tensor is moved, those before it need not be there
         tensors = [part.read(key) for part in reversed(parts)][::-1]
-        name = next((name for name in first.ties[key] if name in shares.by_key), key)
+        name = next((name for name in first.ties[key] if name in shares.by_key or name in shares.kept), key)
         if len(tensors) == 1:
             return tensors[0]
         # what was read from a file is a copy, and may be written over
-        return combine(tensors, shares.of(name, tensors), out=None if first.entries is None else tensors[0])
+        return shares.merged(name, tensors, out=None if first.entries is None else tensors[0])
 
     like = first.loaded.directory
     reasons = dict.fromkeys(r for part in parts if part.permutations for r in part.permutations.symmetry.unsound)

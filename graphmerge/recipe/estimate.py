@@ -80,11 +80,14 @@ def _evaluate(plan: Plan) -> PlanRow | None:
     batches, models = plan.batches["evaluation"], len(plan.weights)
     points = 0 if evaluation.points is None else 2 * evaluation.points - 1
     what = f"{models + 1} models on {len(batches)} batches"
+    heads = models if plan.shares.kept else 0
+    if heads:
+        what += f", the merged one {heads} times more, with what each model keeps"
     if points:
         what += f", {points} points between the two, once with and once without permutations"
     copies = 5 if points else 2  # the line holds both ends, the permuted one, and the model that runs
     memory = copies * max(_model_bytes(plan, n) for n in range(models))
-    return PlanRow("evaluate", what, memory, operations=(models + 1 + points) * _forward(plan, batches))
+    return PlanRow("evaluate", what, memory, operations=(models + 1 + heads + points) * _forward(plan, batches))
 
 
 def _model_bytes(plan: Plan, n: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +14,12 @@ import torch
 
 from graphmerge.checkpoint import Weights, bytes_in, check_pair, check_target, load_model, open_weights
 from graphmerge.data import Sampling, load_data, load_loss, special_ids, text_batches
-from graphmerge.errors import GraphMergeError, InputError
+from graphmerge.errors import GraphMergeError
 from graphmerge.evaluate.loss import Loss
 from graphmerge.graph import trace
 from graphmerge.match.freedom import check_groups
 from graphmerge.match.selection import named_groups
-from graphmerge.merge import Shares
+from graphmerge.merge import Shares, named_tensors
 from graphmerge.recipe.datasets import dataset_text, text_digest
 from graphmerge.recipe.document import Place
 from graphmerge.recipe.read import Reading
@@ -207,8 +206,10 @@ class _Planner:
             for key in keys:
                 for name in first.ties[key]:
                     by_key.setdefault(name, tuple(own.weights))
+        keys = self._tensors(first, recipe.merge.keep or [], "merge", "keep")
+        kept = {name: recipe.merge.keep_from for key in keys for name in first.ties[key]}
         with self._at("merge"):
-            self.shares = Shares(tuple(recipe.merge.weights or ()), recipe.merge.method, by_key)
+            self.shares = Shares(tuple(recipe.merge.weights or ()), recipe.merge.method, by_key, kept)
 
     def _named(self, symmetry: Symmetry, patterns: Sequence[str], *place: str | int) -> tuple[str, ...]:
         named: set[str] = set()
@@ -220,12 +221,8 @@ class _Planner:
     def _tensors(self, first: Weights, patterns: Sequence[str], *place: str | int) -> list[str]:
         found: dict[str, None] = {}
         for n, pattern in enumerate(patterns):
-            keys = [key for key in first.shapes if fnmatch.fnmatchcase(key, pattern)]
             with self._at(*place, n):
-                if not keys:
-                    few = ", ".join(list(first.shapes)[:3])
-                    raise InputError(f"no tensor is called {pattern!r}; there are {few} ...; * stands for anything")
-            found.update(dict.fromkeys(keys))
+                found.update(dict.fromkeys(named_tensors(pattern, first.shapes)))
         return list(found)
 
 

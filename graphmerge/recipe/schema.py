@@ -17,7 +17,7 @@ from graphmerge.errors import InputError
 from graphmerge.match import MatchOptions
 from graphmerge.match.match import Method
 from graphmerge.match.options import LEAST_SHARE, MEANINGS, HeadFeatures, Heads, ResidualFeatures, Similarity
-from graphmerge.merge import Interpolation, check_weights
+from graphmerge.merge import Interpolation, check_kept, check_weights
 from graphmerge.spec import PACKAGED, packaged_names
 from graphmerge.spec.wording import nearest
 from graphmerge.stats.positions import Level
@@ -173,6 +173,12 @@ class Merging(Section):
     method: Interpolation = Field(default="linear", description="`linear`, or `slerp` (two models, along the arc).")
     weights: Weights | None = Field(default=None, description="One a model, in sum 1; equal by default.")
     exceptions: list[OwnWeights] = Field(default=[], description="Other weights for some tensors; the first that fits.")
+    keep: Patterns | None = Field(
+        default=None, description="Tensors that are not averaged, as those of a head: globs over their names."
+    )
+    keep_from: Annotated[int, Field(ge=0, le=10**6)] = Field(
+        default=0, description="The model whose tensors these are, counted from 0; all are measured with theirs."
+    )
 
 
 class Recipe(Section):
@@ -229,6 +235,10 @@ def check_together(recipe: Recipe) -> list[tuple[tuple[str | int, ...], str]]:
     found += [(("match", name), mistake) for name, mistake in mistakes]
     if recipe.merge.method == "slerp" and count != 2:
         found.append((("merge", "method"), f"slerp merges two models, not {count}; write linear"))
+    try:
+        check_kept(recipe.merge.keep or (), recipe.merge.keep_from, count)
+    except InputError as error:
+        found.append((("merge", "keep_from"), str(error)))
     places: list[tuple[tuple[str | int, ...], list[float] | None]] = [(("merge", "weights"), recipe.merge.weights)]
     places += [(("merge", "exceptions", n, "weights"), e.weights) for n, e in enumerate(recipe.merge.exceptions)]
     for place, weights in places:

@@ -93,9 +93,13 @@ class Stages:
 
     # -- merging -------------------------------------------------------------------------------------------------------
 
+    def _parts(self) -> list[Part]:
+        """The models in one order of units."""
+        return [Part(w, p) for w, p in zip(self.plan.weights, [None, *self._permutations()])]
+
     def _merge(self) -> None:
         plan, recipe = self.plan, self.plan.recipe
-        parts = [Part(w, p) for w, p in zip(plan.weights, [None, *self._permutations()])]
+        parts = self._parts()
         options = recipe.model_dump(exclude_none=True, exclude={"models", "inputs", "output"})
         made_of = {
             "inputs": [
@@ -126,8 +130,15 @@ class Stages:
                 curve.plot(self.folder / FIGURE)
                 data["curve"] = json.loads(curve.to_json())
             del model
-        found = evaluate(self._merged(first), batches, loss, device, self.progress)
+        merged = self._merged(first)
+        found = evaluate(merged, batches, loss, device, self.progress)
         data |= {"merged": found.loss, "positions": found.positions, "unit": found.unit}
+        if plan.shares.kept:
+            data["with_kept"] = []
+            for part in self._parts():
+                own = merged.load_state_dict({key: part.read(key) for key in plan.shares.kept}, strict=False)
+                assert not own.unexpected_keys, "keys are those of the class"
+                data["with_kept"].append(evaluate(merged, batches, loss, device, self.progress).loss)
         _write(self.folder / EVALUATED, to_json(data))
 
     def _merged(self, first: nn.Module) -> nn.Module:
@@ -155,6 +166,7 @@ class Stages:
             notes=tuple(tuple(m["notes"]) for m in matches),
             losses=tuple(data.get("losses", ())),
             merged=data.get("merged"),
+            with_kept=tuple(data.get("with_kept", ())),
             positions=data.get("positions"),
             unit=data.get("unit", "loss"),
             curve=None if curve is None else Curve.from_json(json.dumps(curve)),

@@ -34,7 +34,8 @@ class RecipeReport:
     """What a run found.
 
     ``groups`` and ``notes`` are those of each model after the first; ``losses`` those of the models and ``merged`` that
-    of the result, over ``positions`` in ``unit``; None or empty where nothing was measured.
+    of the result, over ``positions`` in ``unit``; None or empty where nothing was measured. ``with_kept`` are those of
+    the result with the tensors that are kept apart, those of one model after the other.
     """
 
     models: tuple[str, ...]
@@ -45,6 +46,7 @@ class RecipeReport:
     notes: tuple[tuple[str, ...], ...] = ()
     losses: tuple[float, ...] = ()
     merged: float | None = None
+    with_kept: tuple[float, ...] = ()
     positions: int | None = None
     unit: str = "loss"
     curve: Curve | None = None
@@ -75,6 +77,7 @@ def recipe_report(report: RecipeReport) -> str:
         for model, weight, value in zip(report.models, report.weights, report.losses or (None,) * len(report.models))
     ]
     cells.append(["merged", "", numbers.loss(report.merged)])
+    cells += [[f"merged, kept of {m}", "", numbers.loss(value)] for m, value in zip(report.models, report.with_kept)]
     title = "Models" if report.positions is None else f"Models, measured at {numbers.count(report.positions)} positions"
     parts: list[RenderableType] = [table(title, ["model", "weight", loss], cells, numbers=["weight", loss])]
     if report.curve is not None:

@@ -337,6 +337,34 @@ merge: {method: slerp}
 recipe: 1
 models: [a, b]
 output: out
+merge: {keep: classifier.*, keep_from: 2}
+""",
+        "4:40: keep_from is 2; the models are numbered 0 to 1",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+merge: {keep_from: 1, keeps: classifier.*}
+""",
+        """\
+4:23: unknown key 'keeps'; did you mean 'keep'?""",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
+merge: {keep_from: 1}
+""",
+        "4:20: keep_from says whose tensors 'keep' keeps, and nothing is kept",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b]
+output: out
 merge: {method: ties}
 """,
         "4:17: 'merge.method' is 'ties', which is unknown; it is one of linear, slerp",

@@ -14,7 +14,7 @@ import yaml
 import graphmerge as gm
 from graphmerge.checkpoint import load_model, load_state
 from graphmerge.errors import InputError, RecipeError
-from graphmerge.merge.stored import combine
+from graphmerge.merge import combine
 from graphmerge.recipe import run_recipe, work_folder
 from tests.cli.test_commands import run as command
 from tests.recipe.home import DATA, files, furnish, write
