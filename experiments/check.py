@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from experiments.experiment import ModelSet, Plan
 from graphmerge.checkpoint import find_function, is_factory, load_model
 from graphmerge.errors import GraphMergeError, InputError, RecipeError
 from graphmerge.graph import trace
-from graphmerge.match.selection import kinds, named_groups
+from graphmerge.match.roles import kind
+from graphmerge.match.selection import named_groups
 from graphmerge.recipe.schema import DERIVED, Data, Recipe
 from graphmerge.resolve import load_spec
 from graphmerge.symmetry import Symmetry
@@ -23,12 +25,17 @@ from graphmerge.symmetry import Symmetry
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """What one variant would move: kinds of groups with how many there are; None if it is not known yet."""
+    """What one variant would match: kinds of groups with how many there are (None if it is not known yet).
+
+    ``options`` are those that are not as they are by default; ``unsound`` those of them that change the function.
+    """
 
     name: str
     method: str
     moves: Mapping[str, int] | None
     chosen: bool
+    options: tuple[str, ...] = ()
+    unsound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,15 @@ def _checked(plan: Plan, own: ModelSet, mistakes: list[str]) -> SetPlan:
 def _variant(name: str, recipe: Recipe, symmetry: Symmetry | None) -> VariantPlan:
     method = recipe.match.method
     chosen = recipe.groups is None and recipe.calibration is not None and method != "identity"
+    given = recipe.match.options
+    options = tuple(f"{option}: {getattr(given, option)}" for option in given.changed if option != "allow_unsound")
     if symmetry is None:
-        return VariantPlan(name, method, None, chosen)
+        return VariantPlan(name, method, None, chosen, options, given.unsound)
     moving = set(named_groups(symmetry, recipe.groups)) if recipe.groups is not None else set(symmetry.by_name)
     if method == "identity":
         moving = set()
-    counts = {kind: len(moving.intersection(groups)) for kind, groups in kinds(symmetry).items()}
-    return VariantPlan(name, method, {kind: count for kind, count in counts.items() if count}, chosen)
+    counts = Counter(kind(group) for group in symmetry.by_name if group in moving)
+    return VariantPlan(name, method, counts, chosen, options, given.unsound)
 
 
 def _missing(recipe: Recipe, folder: Path) -> Iterator[str]:

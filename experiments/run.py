@@ -102,7 +102,9 @@ def dry_run(plan: Plan, sets: tuple[SetPlan, ...]) -> str:
         for variant in own.variants:
             moves = "groups not known here" if variant.moves is None else _moves(variant.moves)
             chosen = ", of these chosen on the data" if variant.chosen else ""
-            lines.append(f"    {variant.name:{width}}  {variant.method:11}  {moves}{chosen}")
+            options = "".join(f"; {option}" for option in variant.options)
+            changes = ", which changes the function" if variant.unsound else ""
+            lines.append(f"    {variant.name:{width}}  {variant.method:11}  {moves}{chosen}{options}{changes}")
         lines += [f"    note: {note}" for note in own.notes]
     return "\n".join(lines)
 
