@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
 from graphmerge.evaluate.curve import Curve
 from graphmerge.evaluate.evaluate import Evaluation, Progress, measure
+from graphmerge.evaluate.line import Line
 from graphmerge.evaluate.loss import DefaultLoss, Loss
-from graphmerge.merge.combine import check_ties, combine
+from graphmerge.evaluate.metrics import named_metrics
 from graphmerge.merge.inputs import Model, align, read_inputs
 from graphmerge.symmetry import Permutations
 
@@ -33,6 +34,7 @@ def barrier(
     progress: Progress | None = None,
     vanilla: bool = True,
     model: nn.Module | None = None,
+    metrics: str | Sequence[str] = (),
 ) -> Curve:
     """The loss at evenly spaced points of the line from A to B, with B permuted and, beside it, as it is.
 
@@ -42,7 +44,7 @@ def barrier(
 
     Args:
         a, b: modules, paths or state dicts.
-        data, loss, device: as for `evaluate`.
+        data, loss, device, metrics: as for `evaluate`.
         permutations: moves b; None measures the line between the models as they are, which is then both curves.
         points: how many, both ends included.
         progress: called with (batches done, batches in all), over both curves.
@@ -55,7 +57,7 @@ def barrier(
     """
     if points < 3:
         raise InputError(f"a barrier takes three points or more; got {points}")
-    start = time.perf_counter()
+    start, wanted = time.perf_counter(), named_metrics(metrics)
     batches = listed_once(data)
     inputs = read_inputs([a, b])
     module = inputs[0].module or inputs[1].module or model
@@ -68,11 +70,12 @@ def barrier(
     lambdas = [float(lam) for lam in np.linspace(0, 1, points)]
     curves = 1 + (moves and vanilla)
     clock = _Clock(progress, len(batches) * (points * curves - (curves - 1)))
-    line = _Line(module, ours, batches, loss or DefaultLoss(), resolve_device(device), clock)
-    merged = line.towards(theirs, lambdas)
+    line = Line(module, ours, resolve_device(device))
+    measured = _Measure(line, batches, loss or DefaultLoss(), clock, wanted)
+    merged = measured.towards(theirs, lambdas)
     beside = None
     if vanilla:  # both curves start at A
-        beside = [merged[0], *line.towards(inputs[1].state, lambdas[1:])] if moves else merged
+        beside = [merged[0], *measured.towards(inputs[1].state, lambdas[1:])] if moves else merged
     return Curve(
         lambdas=tuple(lambdas),
         losses=tuple(e.loss for e in merged),
@@ -81,37 +84,35 @@ def barrier(
         seconds=time.perf_counter() - start,
         unit=merged[0].unit,
         unsound=unsound,
+        metrics=_rows(merged, wanted),
+        vanilla_metrics=_rows(beside or [], wanted),
     )
 
 
-class _Line:
-    """Lines that start at A: a copy of the module, overwritten in place with each point and measured there."""
+def _rows(found: Sequence[Evaluation], metrics: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The values of every metric over the points."""
+    return {name: tuple(e.metrics[name] for e in found) for name in metrics} if found else {}
 
-    def __init__(
-        self,
-        module: nn.Module,
-        a: Mapping[str, torch.Tensor],
-        batches: list[Batch],
-        loss: Loss,
-        device: torch.device,
-        clock: _Clock,
-    ) -> None:
-        self.model = copy.deepcopy(module).to(device).eval()
-        self.a, self.placed = a, {key: tensor.to(device) for key, tensor in a.items()}
-        self.batches, self.loss, self.device, self.clock = batches, loss, device, clock
 
-    def towards(self, b: Mapping[str, torch.Tensor], lambdas: list[float]) -> list[Evaluation]:
+@dataclass(frozen=True, eq=False)
+class _Measure:
+    """How points are measured."""
+
+    line: Line
+    batches: list[Batch]
+    loss: Loss
+    clock: _Clock
+    metrics: Sequence[str]
+
+    def towards(self, b: Mapping[str, torch.Tensor], lambdas: Sequence[float]) -> list[Evaluation]:
         """The evaluations of ``(1-λ)A + λB``."""
-        check_ties(self.a, b)
-        placed = {key: tensor.to(self.device) for key, tensor in b.items()}
-        return [self._at(placed, lam) for lam in lambdas]
+        self.line.towards(b)
+        return [self._at(lam) for lam in lambdas]
 
-    def _at(self, b: Mapping[str, torch.Tensor], lam: float) -> Evaluation:
-        with torch.no_grad():
-            for key, target in self.model.state_dict().items():  # shares the storage of the parameters
-                target.copy_(combine([self.placed[key], b[key]], [1 - lam, lam]))
+    def _at(self, lam: float) -> Evaluation:
+        model = self.line.at(lam)
         try:
-            return measure(self.model, self.batches, self.loss, self.device, self.clock.tick)
+            return measure(model, self.batches, self.loss, self.line.device, self.clock.tick, self.metrics)
         except InputError as error:
             raise InputError(f"at λ = {lam:g}: {error}") from None
 

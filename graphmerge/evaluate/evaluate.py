@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,7 +17,9 @@ from graphmerge.checkpoint import load_model
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once, to_device
+from graphmerge.evaluate.formulas import Score
 from graphmerge.evaluate.loss import DefaultLoss, Loss, as_score
+from graphmerge.evaluate.metrics import named_metrics, tallies, values
 
 Progress = Callable[[int, int], None]  # batches done, batches in all
 
@@ -25,6 +27,8 @@ Progress = Callable[[int, int], None]  # batches done, batches in all
 @dataclass(frozen=True)
 class Evaluation:
     """Mean loss over ``positions`` counted positions (tokens, examples, labels: see ``unit``), and the time it took.
+
+    ``metrics`` are those that were asked for, by name.
 
     >>> float(Evaluation(loss=2.5, positions=1000, seconds=0.1))
     2.5
@@ -34,6 +38,7 @@ class Evaluation:
     positions: int
     seconds: float
     unit: str = "loss"
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __float__(self) -> float:
         return self.loss
@@ -45,6 +50,7 @@ def evaluate(
     loss: Loss | None = None,
     device: str | torch.device = "auto",
     progress: Progress | None = None,
+    metrics: str | Sequence[str] = (),
 ) -> Evaluation:
     """The mean loss of a model over all positions of a dataset, in eval mode and without gradients.
 
@@ -58,32 +64,48 @@ def evaluate(
     Args:
         data: batches, each a dict for ``model(**batch)`` or a tuple for ``model(*batch)``.
         loss: a function of ``(model, batch)`` that returns ``(sum, count)``, or the mean over the batch (whose weight
-            is then the number of its labels that are not -100; without labels, of its rows).
+            is then the number of its labels that are not -100; without labels, of its rows), or, for metrics of what
+            it compares, ``(sum, count, logits, labels)``. Its attribute ``unit`` says what it is measured in.
         device: ``auto`` is CUDA where there is one.
         progress: called with (batches done, batches in all).
+        metrics: names of what to measure beside the loss, of the whole dataset (`metrics.METRICS`; ``glue:mrpc`` stands
+            for those of that task).
 
     Raises:
-        InputError: no batches, nothing to count, no loss for this model, or a loss that is no finite number.
+        InputError: no batches, nothing to count, no loss for this model, a loss that is no finite number, or metrics
+            that are unknown or do not fit this model and its labels.
     """
     batches = listed_once(data)
+    wanted = named_metrics(metrics)
     module = model if isinstance(model, nn.Module) else load_model(model).model
     target = resolve_device(device)
     with ready(module, target) as placed:
-        return measure(placed, batches, loss or DefaultLoss(), target, progress or _quiet)
+        return measure(placed, batches, loss or DefaultLoss(), target, progress or _quiet, wanted)
 
 
-def measure(model: nn.Module, batches: list[Batch], loss: Loss, device: torch.device, progress: Progress) -> Evaluation:
+def measure(
+    model: nn.Module,
+    batches: list[Batch],
+    loss: Loss,
+    device: torch.device,
+    progress: Progress,
+    metrics: Sequence[str] = (),
+) -> Evaluation:
     """`evaluate` for a model that is on its device and in eval mode.
 
     Raises:
-        InputError: nothing to count, or a loss that is no finite number.
+        InputError: nothing to count, a loss that is no finite number, or metrics that do not fit.
     """
     start = time.perf_counter()
-    scores = []
+    scores, collected = [], tallies(metrics)
     with torch.no_grad():
         for done, batch in enumerate(batches, start=1):
             batch = to_device(batch, device)
-            scores.append(as_score(loss(model, batch), batch))
+            score = as_score(loss(model, batch), batch)
+            if isinstance(score.positions, torch.Tensor) or score.positions:  # else there was no label
+                for tally in collected.values():
+                    tally.add(score)
+            scores.append(Score(score.total, score.positions))  # logits are not kept
             progress(done, len(batches))
     # read only now, so that the device is never waited for between two batches
     positions = sum(int(score.positions) for score in scores)
@@ -92,7 +114,9 @@ def measure(model: nn.Module, batches: list[Batch], loss: Loss, device: torch.de
     mean = math.fsum(float(score.total) for score in scores) / positions
     if not math.isfinite(mean):
         raise InputError(f"the loss is {mean}; check the weights, the labels and, in half precision, the range")
-    return Evaluation(mean, positions, time.perf_counter() - start, getattr(loss, "unit", "loss"))
+    unit = getattr(loss, "unit", "loss")
+    found = values(metrics, collected, mean, unit, model)
+    return Evaluation(mean, positions, time.perf_counter() - start, unit, found)
 
 
 @contextmanager

@@ -15,10 +15,16 @@ from graphmerge.evaluate.batches import IGNORED
 
 @dataclass(frozen=True)
 class Score:
-    """The summed loss of a batch and the number of positions it is summed over; tensors may stay on their device."""
+    """The summed loss of a batch and the number of positions it is summed over; tensors may stay on their device.
+
+    ``logits`` and ``labels`` are what was compared, for metrics: (n, classes) with (n), -100 where a position does not
+    count, or n numbers with n numbers.
+    """
 
     total: torch.Tensor | float
     positions: torch.Tensor | int
+    logits: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,16 @@ def next_token(logits: torch.Tensor, labels: torch.Tensor) -> Score:
 
 def each_position(logits: torch.Tensor, labels: torch.Tensor) -> Score:
     """Cross-entropy; logits (..., classes), labels (...), of which -100 is not counted."""
-    flat = labels.reshape(-1)  # (positions,)
-    total = functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]).float(), flat, ignore_index=IGNORED, reduction="sum"
-    )
-    return Score(total, (flat != IGNORED).sum())
+    guesses, flat = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)  # (positions, classes), (positions,)
+    total = functional.cross_entropy(guesses.float(), flat, ignore_index=IGNORED, reduction="sum")
+    return Score(total, (flat != IGNORED).sum(), guesses, flat)
 
 
 def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> Score:
     """Squared error of a regression; logits and labels have the same number of entries."""
-    total = functional.mse_loss(logits.reshape(-1).float(), labels.reshape(-1).float(), reduction="sum")
-    return Score(total, labels.numel())
+    guesses, flat = logits.reshape(-1), labels.reshape(-1).float()
+    total = functional.mse_loss(guesses.float(), flat, reduction="sum")
+    return Score(total, labels.numel(), guesses, flat)
 
 
 def each_label(logits: torch.Tensor, labels: torch.Tensor) -> Score:

@@ -44,25 +44,31 @@ class DefaultLoss:
         labels = batch.get("labels")
         if not isinstance(labels, torch.Tensor):
             return _own(model, batch)
+        output = None
         if not self._chosen:
             if not bool((labels != IGNORED).any()):
                 return Score(0.0, 0)
-            self._choose(model, batch, labels)
+            output = self._choose(model, batch, labels)
             self._chosen = True
         if self._formula is None:
             return _own(model, batch)
-        logits = _read(run(model, batch if self._with_labels else _without_labels(batch)), "logits")
+        if output is None:
+            output = run(model, batch if self._with_labels else _without_labels(batch))
+        logits = _read(output, "logits")
         if logits is None:
             raise InputError(f"{type(model).__name__} returns logits for some batches only; give loss=")
         return self._formula.score(logits, _counted(model, batch, labels))
 
-    def _choose(self, model: nn.Module, batch: Mapping[str, Any], labels: torch.Tensor) -> None:
-        """Compare the formulas with the model's own loss, and see whether the logits need the labels as an input."""
+    def _choose(self, model: nn.Module, batch: Mapping[str, Any], labels: torch.Tensor) -> Any:
+        """Compare the formulas with the model's own loss, and see whether the logits need the labels as an input.
+
+        Returns the output, whose logits are the same with labels and without where that has not made a difference.
+        """
         _check_takes_labels(model)
         output = run(model, batch)
         own, logits = _read(output, "loss"), _read(output, "logits")
         if own is None or logits is None:
-            return
+            return output
         # the model's own loss may have been rounded to half precision
         tolerance = 1e-4 if own.dtype in (torch.float32, torch.float64) else 1e-2
         for formula in candidates(model, logits, labels):
@@ -71,18 +77,20 @@ class DefaultLoss:
             if count and math.isclose(float(score.total) / count, float(own), rel_tol=tolerance, abs_tol=1e-6):
                 self._formula, self.unit = formula, formula.unit
                 self._with_labels = _needs_labels(model, batch, logits)
-                return
+                break
+        return output
 
 
 def as_score(result: Any, batch: Batch) -> Score:
-    """What a loss function returned: ``(sum, count)``, or the mean over the batch, which weighs as its labels do.
+    """What a loss function returned: ``(sum, count)``, or ``(sum, count, logits, labels)``, which metrics need, or the
+    mean over the batch, which weighs as its labels do.
 
     Raises:
         InputError: it is neither.
     """
     if isinstance(result, Score):
         return result
-    if isinstance(result, tuple) and len(result) == 2:
+    if isinstance(result, tuple) and len(result) in (2, 4):
         return Score(*result)
     if isinstance(result, int | float) or (isinstance(result, torch.Tensor) and result.numel() == 1):
         count = weight(batch)
@@ -95,13 +103,17 @@ def _own(model: nn.Module, batch: Batch) -> Score:
     """The loss in the model's output."""
     if isinstance(batch, Mapping) and "labels" in batch:
         _check_takes_labels(model)
-    own = _read(run(model, batch), "loss")
+    output = run(model, batch)
+    own, logits = _read(output, "loss"), _read(output, "logits")
     if own is None:
         raise InputError(
             f"{type(model).__name__} reports no loss for these batches (its output has no .loss); "
             "put labels into the batches, or give loss=, a function of (model, batch) (--loss file.py:function)"
         )
-    return as_score(own.float(), batch)
+    score, labels = as_score(own.float(), batch), batch.get("labels") if isinstance(batch, Mapping) else None
+    if logits is None or not isinstance(labels, torch.Tensor) or (labels.dim(), logits.dim()) != (1, 2):
+        return score  # labels of tokens may be those of the next ones
+    return Score(score.total, score.positions, logits, labels)
 
 
 def _read(output: Any, field: str) -> torch.Tensor | None:

@@ -36,7 +36,8 @@ def figure_format(path: Path) -> str:
 def plot_curve(curve: Curve, path: str | Path | None = None) -> Figure:
     """Loss over λ with and without permutations, and the chord that the barrier is measured from."""
     if curve.vanilla is None or curve.vanilla == curve.losses:
-        return draw(curve.lambdas, {"loss": (curve.losses, curve.barrier)}, curve.unit, "Loss between A and B", path)
+        lines, title = {"loss": (curve.losses, curve.barrier)}, "Loss between A and B"
+        return draw(curve.lambdas, lines, curve.label, title, path)
     name = "B permuted, not the same function" if curve.unsound else "B permuted"
     return plot_curves({name: curve}, "Loss between A and B, with and without permutations", path)
 
@@ -47,13 +48,13 @@ def plot_curves(curves: Mapping[str, Curve], title: str, path: str | Path | None
     lines = {name: (curve.losses, curve.barrier) for name, curve in curves.items()}
     if first.vanilla is not None and first.vanilla_barrier is not None:
         lines = {VANILLA: (first.vanilla, first.vanilla_barrier), **lines}
-    return draw(first.lambdas, lines, first.unit, title, path)
+    return draw(first.lambdas, lines, first.label, title, path)
 
 
 def draw(
     lambdas: Sequence[float],
     lines: Mapping[str, tuple[Sequence[float], float]],
-    unit: str,
+    label: str,
     title: str,
     path: str | Path | None = None,
 ) -> Figure:
@@ -68,7 +69,7 @@ def draw(
     axes.plot([0, 1], [ends[0], ends[-1]], ":", color="black", linewidth=1, label="chord")
     axes.set_title(title)
     axes.set_xlabel("λ (0 is A, 1 is B)")
-    axes.set_ylabel("loss" if unit == "loss" else f"loss ({unit})")
+    axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     if path is not None:
