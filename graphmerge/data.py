@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,9 +23,16 @@ MASKED_SHARE = 0.15  # of the positions; of these 80 % become the mask token, 10
 IGNORED = -100
 
 
+Draw = Literal["windows", "blocks"]
+DRAWS: tuple[Draw, ...] = ("windows", "blocks")
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How to draw batches: ``count`` batches of ``size`` rows of ``length`` tokens.
+
+    ``draw`` says which rows of a text: random ``windows``, or ``blocks``, which follow each other without overlap from
+    its start; ``count`` is then the most, and what fills no block is left out.
 
     ``tokenizer`` is the directory of the tokenizer that reads them; None is the checkpoint's own.
     """
@@ -35,11 +42,14 @@ class Sampling:
     length: int = 64
     seed: int = 0
     tokenizer: Path | None = None
+    draw: Draw = "windows"
 
     def check(self) -> None:
         """Raises:
         InputError: a number is too small: there would be nothing to measure.
         """
+        if self.draw not in DRAWS:
+            raise InputError(f"rows are drawn as {' or '.join(DRAWS)}, not {self.draw!r}")
         for name, least in (("count", 1), ("size", 1), ("length", 2), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"sampling takes a {name} of at least {least}; got {getattr(self, name)}")
@@ -49,7 +59,7 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
     """Batches for ``model`` from a file.
 
     ``.txt`` is tokenised with the checkpoint's own tokenizer, ``.npy`` holds token ids (integers in a row): both give
-    random windows, labelled for next tokens or with masked tokens as the model's class asks. ``.jsonl`` holds rows
+    windows or blocks, labelled for next tokens or with masked tokens as the model's class asks. ``.jsonl`` holds rows
     ``{"text": ..., "label": ...}`` for classification. ``file.py:function`` is called and returns the batches.
 
     Raises:
@@ -74,7 +84,7 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
 
 
 def text_batches(text: str, model: Loaded, sampling: Sampling) -> list[Any]:
-    """Batches of random windows of a text.
+    """Batches of windows or blocks of a text.
 
     Raises:
         InputError: as `load_data`.
@@ -110,9 +120,9 @@ def _read_ids(path: Path) -> np.ndarray:
 
 
 def windows(ids: np.ndarray, model: Loaded, sampling: Sampling) -> Iterator[dict[str, torch.Tensor]]:
-    """Random windows of a row of ids, labelled as the model's class asks."""
+    """Windows or blocks of a row of ids, labelled as the model's class asks."""
     kind = _language_task(model)
-    if len(ids) <= sampling.length:
+    if len(ids) < sampling.length + (sampling.draw == "windows"):
         raise InputError(f"the data holds {len(ids)} tokens; windows of {sampling.length} need more")
     rows = getattr(getattr(model.model, "config", None), "vocab_size", None)
     if rows is not None and ids.max() >= rows:
@@ -121,10 +131,18 @@ def windows(ids: np.ndarray, model: Loaded, sampling: Sampling) -> Iterator[dict
         )
     rng = np.random.default_rng(sampling.seed)
     mask = _mask_id(model, sampling) if kind == "masked" else None
-    for _ in range(sampling.count):
-        starts = rng.integers(0, len(ids) - sampling.length, sampling.size)
+    for starts in _starts(len(ids), sampling, rng):
         batch = np.stack([ids[i : i + sampling.length] for i in starts])  # (size, length)
         yield causal_batch(batch) if mask is None else masked_batch(batch, mask, int(rows or ids.max() + 1), rng)
+
+
+def _starts(tokens: int, sampling: Sampling, rng: np.random.Generator) -> Iterator[Sequence[int]]:
+    """Where the rows of each batch start."""
+    if sampling.draw == "blocks":
+        blocks = range(0, tokens - sampling.length + 1, sampling.length)[: sampling.count * sampling.size]
+        yield from (blocks[n : n + sampling.size] for n in range(0, len(blocks), sampling.size))
+    else:
+        yield from (rng.integers(0, tokens - sampling.length, sampling.size).tolist() for _ in range(sampling.count))
 
 
 def causal_batch(ids: np.ndarray) -> dict[str, torch.Tensor]:

@@ -158,7 +158,7 @@ class _Planner:
         seed = data.seed or 0
         seed_all(seed)
         tokenizer = None if data.tokenizer is None else Path(data.tokenizer)
-        sampling = Sampling(data.batches, data.size, data.length, seed, tokenizer)
+        sampling = Sampling(data.batches, data.size, data.length, seed, tokenizer, data.draw)
         if data.source is not None:
             return load_data(data.source, first.loaded, sampling)
         assert data.dataset is not None, "the schema asks for one of both"

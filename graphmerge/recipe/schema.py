@@ -13,7 +13,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from graphmerge.checkpoint import bytes_in, is_factory
+from graphmerge.data import Draw
 from graphmerge.errors import InputError
+from graphmerge.evaluate import named_metrics
 from graphmerge.match import MatchOptions
 from graphmerge.match.match import Method
 from graphmerge.match.options import LEAST_SHARE, MEANINGS, HeadFeatures, Heads, ResidualFeatures, Similarity
@@ -59,11 +61,19 @@ def _device(text: str) -> str:
     return text
 
 
+def _metrics(names: list[str]) -> list[str]:
+    try:
+        return list(named_metrics(names))
+    except InputError as error:
+        raise ValueError(f"names what cannot be measured: {error}") from None
+
+
 Text = Annotated[str, AfterValidator(_not_empty)]
 Function = Annotated[str, AfterValidator(_function)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Patterns = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
+Metrics = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_metrics)]
 Weights = Annotated[list[float], Field(min_length=1)]
 
 
@@ -94,6 +104,9 @@ class Data(Section):
     batches: Count = Field(default=24, description="How many batches are drawn.")
     size: Count = Field(default=32, description="Rows in a batch.")
     length: Annotated[int, Field(ge=2, le=10**9)] = Field(default=64, description="Tokens in a row.")
+    draw: Draw = Field(
+        default="windows", description="Rows of a text: random `windows`, or `blocks`, one after the other."
+    )
     seed: Seed | None = Field(default=None, description="Of the draw; else the recipe's.")
     tokenizer: Text | None = Field(default=None, description="Directory of the tokenizer; else the first model's.")
 
@@ -122,6 +135,9 @@ class Evaluation(Data):
     )
     loss: Function | None = Field(
         default=None, description="`file.py:function` of (model, batch); else the model's own."
+    )
+    metrics: Metrics | None = Field(
+        default=None, description="Measured beside the loss: `accuracy`, `glue:mrpc`; see evaluation.md."
     )
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,18 @@ class Curves:
     @property
     def vanilla(self) -> Curves:
         """The curves of the same pairs as they are."""
-        bare = (Curve(c.lambdas, c.vanilla or (), c.vanilla, c.positions, 0.0, c.unit) for c in self.curves)
+        bare = (
+            replace(c, losses=c.vanilla or (), metrics=c.vanilla_metrics, seconds=0.0, unsound=()) for c in self.curves
+        )
         return Curves(VANILLA, self.pairs, tuple(bare))
+
+    def of(self, metric: str) -> Curves:
+        """The curves of a metric in the place of the loss (`Curve.of`).
+
+        Raises:
+            InputError: it was not measured.
+        """
+        return Curves(self.matching, self.pairs, tuple(curve.of(metric) for curve in self.curves))
 
     @property
     def barriers(self) -> tuple[float, ...]:
@@ -178,6 +188,14 @@ class Sweep:
             raise InputError(f"there is no matching {matching!r}; there are {', '.join(self.curves) or 'none'}")
         return self.curves[matching]
 
+    def of(self, metric: str) -> Sweep:
+        """The sweep with a metric in the place of the loss.
+
+        Raises:
+            InputError: it was not measured.
+        """
+        return Sweep({name: curves.of(metric) for name, curves in self.curves.items()}, self.matches)
+
     def plot(self, path: str | Path | None = None) -> Figure:
         """The mean of every matching in a band of one standard error, the vanilla curve beside."""
         from graphmerge.sweep.plot import plot_means
@@ -218,7 +236,7 @@ def _curve(line: Mapping[str, Any]) -> Curve:
 
 
 def _beside(curve: Curve, vanilla: Curve) -> Curve:
-    return dataclasses.replace(curve, vanilla=vanilla.losses)
+    return replace(curve, vanilla=vanilla.losses, vanilla_metrics=vanilla.metrics)
 
 
 def _errors(rows: Sequence[Sequence[float]]) -> tuple[float, ...] | None:

@@ -34,8 +34,7 @@ def plot_means(found: Sequence[Curves], path: str | Path | None = None) -> Figur
     pairs = len(found[0].pairs)
     axes.set_title(f"Mean over {pairs} pairs, ± standard error" if pairs > 1 else "One pair of models")
     axes.set_xlabel("λ (0 is A, 1 is B)")
-    unit = found[0].unit
-    axes.set_ylabel("loss" if unit == "loss" else f"loss ({unit})")
+    axes.set_ylabel(found[0].curves[0].label)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     if path is not None:

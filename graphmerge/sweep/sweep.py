@@ -17,7 +17,7 @@ import torch
 from graphmerge.checkpoint import Loaded
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
-from graphmerge.evaluate import Curve, barrier
+from graphmerge.evaluate import barrier, named_metrics
 from graphmerge.evaluate.batches import Batch, listed_once
 from graphmerge.evaluate.loss import Loss
 from graphmerge.graph import trace
@@ -44,6 +44,7 @@ def sweep(
     symmetry: Symmetry | None = None,
     pairs: Iterable[Pair] | None = None,
     loss: Loss | None = None,
+    metrics: str | Sequence[str] = (),
     points: int = 21,
     device: str | torch.device = "auto",
     seed: int = 0,
@@ -65,7 +66,7 @@ def sweep(
         out: the results file (JSON lines), begun or continued.
         symmetry: derived from the first model if it is not given.
         pairs: names of the models of each pair; all pairs, each once, if not given.
-        loss, points, device: as for `barrier`.
+        loss, metrics, points, device: as for `barrier`.
         progress: called with a `Step`: curves done, and an estimate of the time left.
 
     Raises:
@@ -80,6 +81,7 @@ def sweep(
         None if calibration is None else listed_once(calibration),
         symmetry,
         loss,
+        named_metrics(metrics),
         points,
         device,
         seed,
@@ -100,6 +102,7 @@ class _Run:
     calibration: list[Batch] | None
     symmetry: Symmetry | None
     loss: Loss | None
+    metrics: tuple[str, ...]
     points: int
     device: str | torch.device
     seed: int
@@ -115,6 +118,7 @@ class _Run:
             "matchings": {name: described(options, name) for name, options in self.matchings.items()},
             "symmetry": None if self.symmetry is None else symmetry_digest(self.symmetry),
             "loss": None if self.loss is None else function_digest(self.loss),
+            "metrics": list(self.metrics),
             "points": self.points,
             "seed": self.seed,
         }
@@ -163,8 +167,10 @@ class _Run:
             self.device,
             lambda done, total: tick(done / total),
             vanilla=False,
+            metrics=self.metrics,
         )
-        line["curve"] = json.loads(_alone(curve).to_json())
+        # without another curve beside: that has a line of its own
+        line["curve"] = json.loads(dataclasses.replace(curve, vanilla=None, vanilla_metrics={}).to_json())
         return line
 
     def _match(self, a: Loaded, b: Loaded, matching: Matching) -> Match | Permutations:
@@ -177,11 +183,6 @@ class _Run:
             self.symmetry = trace(a.model, a.example_inputs).symmetry()
         given = {"data": self.calibration, "loss": self.loss, "seed": self.seed} | dict(matching)
         return match(a.model, b.model, self.symmetry, device=self.device, **given)
-
-
-def _alone(curve: Curve) -> Curve:
-    """The curve without another beside: that has a line of its own."""
-    return dataclasses.replace(curve, vanilla=None)
 
 
 def _checked(matchings: Mapping[str, Matching]) -> dict[str, Matching]:
