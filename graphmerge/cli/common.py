@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from graphmerge.checkpoint import Loaded, Weights, check_pair, check_target, load_model, open_weights
-from graphmerge.data import Sampling, load_data
+from graphmerge.data import DRAWS, Sampling, load_data
 from graphmerge.errors import InputError
 from graphmerge.graph import ConstraintGraph, trace
 from graphmerge.report import to_json
@@ -46,6 +46,11 @@ Tokenizer = Annotated[
 Loss = Annotated[
     str | None,
     typer.Option(help="file.py:function of (model, batch), which returns the mean loss or (sum, count)."),
+]
+Draw = Annotated[str, typer.Option(help="Rows of a text: random windows, or blocks, one after the other.")]
+Metrics = Annotated[
+    str,
+    typer.Option(help="Measure these too: accuracy, f1, perplexity ...; glue:mrpc for a task's."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists already.")]
@@ -105,6 +110,18 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def sampling_of(batches: int, size: int, length: int, seed: int, tokenizer: Path | None, draw: str) -> Sampling:
+    """How to draw batches, as the options say.
+
+    Raises:
+        InputError: there is no such way to draw rows.
+    """
+    for known in DRAWS:
+        if draw == known:
+            return Sampling(batches, size, length, seed, tokenizer, known)
+    raise InputError(f"--draw takes {' or '.join(DRAWS)}, not {draw!r}")
 
 
 def load_shape(model: str, trust: bool, config_only: bool) -> Loaded:

@@ -16,6 +16,7 @@ from graphmerge.cli import align, derive, measure
 from graphmerge.cli.common import results_alone, say
 from graphmerge.cli.demo import demo
 from graphmerge.cli.recipe import run
+from graphmerge.cli.sweep import sweep
 from graphmerge.errors import GraphMergeError, GraphMergeWarning
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(align.apply)
 app.command()(align.merge)
 app.command("eval")(measure.eval_)
 app.command()(measure.barrier)
+app.command()(sweep)
 app.command()(run)
 app.command()(demo)
 

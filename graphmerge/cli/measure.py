@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group as Together
 
 from graphmerge.checkpoint import load_model
 from graphmerge.cli.common import (
@@ -14,10 +15,12 @@ from graphmerge.cli.common import (
     Batches,
     Data,
     Device,
+    Draw,
     Force,
     Json,
     Length,
     Loss,
+    Metrics,
     Model,
     ModelB,
     Seed,
@@ -31,38 +34,53 @@ from graphmerge.cli.common import (
     load_two,
     out,
     progress,
+    sampling_of,
     say,
     show,
 )
-from graphmerge.data import Sampling, load_loss
+from graphmerge.data import load_loss
 from graphmerge.evaluate import barrier as run_barrier
-from graphmerge.evaluate import evaluate, figure_format
+from graphmerge.evaluate import evaluate, figure_format, named_metrics
 from graphmerge.files import write_beside
-from graphmerge.report import barrier_rows, barrier_table
+from graphmerge.report import barrier_rows, barrier_table, metric_table
 
 
 def eval_(
     model: Model,
     data: Data = None,
     loss: Loss = None,
+    metrics: Metrics = "",
     batches: Batches = 8,
     size: Size = 32,
     length: Length = 64,
+    draw: Draw = "windows",
     seed: Seed = 0,
     tokenizer: Tokenizer = None,
     device: Device = "auto",
     trust_remote_code: Trust = False,
     json: Json = False,
 ) -> None:
-    """The loss of one model."""
+    """The loss of one model, and metrics of it."""
+    wanted, sampling = asked(metrics), sampling_of(batches, size, length, seed, tokenizer, draw)
     loaded = load_model(model, trust_remote_code=trust_remote_code)
-    found_data = data_for(loaded, data, Sampling(batches, size, length, seed, tokenizer), "measuring a loss")
+    found_data = data_for(loaded, data, sampling, "measuring a loss")
     with progress("evaluating") as tick:
-        found = evaluate(loaded.model, found_data, load_loss(loss), device=device, progress=tick)
+        found = evaluate(loaded.model, found_data, load_loss(loss), device=device, progress=tick, metrics=wanted)
     if json:
         emit(dataclasses.asdict(found))
     else:
         out.print(f"loss {found.loss:.4f} ({found.unit}) over {found.positions:,} positions, {found.seconds:.1f} s")
+        for name, value in found.metrics.items():
+            out.print(f"{name} {value:.4f}")
+
+
+def asked(metrics: str) -> tuple[str, ...]:
+    """The metrics that an option names; none for none.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    return named_metrics(metrics) if metrics else ()
 
 
 def barrier(
@@ -71,12 +89,14 @@ def barrier(
     data: Data = None,
     permutations: Annotated[Path | None, typer.Option(help="A file that `graphmerge match` wrote.")] = None,
     loss: Loss = None,
+    metrics: Metrics = "",
     points: Annotated[int, typer.Option(min=3, help="Points on the line, both ends included.")] = 21,
     plot: Annotated[Path | None, typer.Option(help="Draw the curves to this file (.png, .svg, .pdf).")] = None,
     curve_file: Annotated[Path | None, typer.Option("--out", "-o", help="Write the curve as JSON.")] = None,
     batches: Batches = 8,
     size: Size = 32,
     length: Length = 64,
+    draw: Draw = "windows",
     seed: Seed = 0,
     tokenizer: Tokenizer = None,
     device: Device = "auto",
@@ -91,8 +111,9 @@ def barrier(
             check_new(path, force)
     if plot is not None:
         figure_format(plot)
+    wanted, sampling = asked(metrics), sampling_of(batches, size, length, seed, tokenizer, draw)
     first, second = load_two(a, b, trust_remote_code, allow_different_tokenizers)
-    found_data = data_for(first, data, Sampling(batches, size, length, seed, tokenizer), "measuring a barrier")
+    found_data = data_for(first, data, sampling, "measuring a barrier")
     element = None if permutations is None else load_permutations(permutations)
     with progress("measuring the barrier") as tick:
         curve = run_barrier(
@@ -104,6 +125,7 @@ def barrier(
             points=points,
             device=device,
             progress=tick,
+            metrics=wanted,
         )
     name = "vanilla" if permutations is None else permutations.stem
     if plot is not None:
@@ -113,4 +135,5 @@ def barrier(
         with write_beside(curve_file) as beside:
             beside.write_text(curve.to_json(), encoding="utf-8")
         say(f"wrote {curve_file}")
-    show(barrier_table(barrier_rows({name: curve})), {"barrier": curve.barrier, **dataclasses.asdict(curve)}, json)
+    tables = [barrier_table(barrier_rows({name: curve})), *([metric_table(curve)] if curve.metrics else [])]
+    show(Together(*tables), {"barrier": curve.barrier, **dataclasses.asdict(curve)}, json)

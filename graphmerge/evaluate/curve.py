@@ -156,9 +156,8 @@ class Curve:
 
 
 def _excess(lambdas: Sequence[float], losses: Sequence[float], unit: str) -> tuple[float, ...]:
-    inner = [
-        _sign(unit) * (loss - ((1 - lam) * losses[0] + lam * losses[-1])) for lam, loss in zip(lambdas[1:-1], losses[1:-1])
-    ]
+    chord = [(1 - lam) * losses[0] + lam * losses[-1] for lam in lambdas]
+    inner = [_sign(unit) * (loss - between) for loss, between in zip(losses, chord)][1:-1]
     return (0.0, *inner, 0.0)
 
 

@@ -118,27 +118,33 @@ class Stages:
         plan, recipe = self.plan, self.plan.recipe
         assert recipe.evaluation is not None, "else it is no stage"
         batches, loss, device = plan.batches["evaluation"], plan.losses["evaluation"], recipe.device
-        data: dict[str, Any] = {"losses": []}
+        metrics = recipe.evaluation.metrics or []
+        data: dict[str, Any] = {"losses": [], "metrics": []}
         first = self._module(0)
         for n in range(len(plan.weights)):
             model = first if n == 0 else self._module(n)
-            data["losses"].append(evaluate(model, batches, loss, device, self.progress).loss)
+            found = evaluate(model, batches, loss, device, self.progress, metrics)
+            data["losses"].append(found.loss)
+            data["metrics"].append(dict(found.metrics))
             if n == 1 and recipe.evaluation.points is not None:
                 moves, points = self._permutations()[0], recipe.evaluation.points
-                curve = barrier(first, model, batches, moves, loss, points, device, self.progress)
+                curve = barrier(first, model, batches, moves, loss, points, device, self.progress, metrics=metrics)
                 curve = dataclasses.replace(curve, seconds=0.0)  # which would differ from run to run
                 curve.plot(self.folder / FIGURE)
                 data["curve"] = json.loads(curve.to_json())
             del model
         merged = self._merged(first)
-        found = evaluate(merged, batches, loss, device, self.progress)
+        found = evaluate(merged, batches, loss, device, self.progress, metrics)
+        data["metrics"].append(dict(found.metrics))
         data |= {"merged": found.loss, "positions": found.positions, "unit": found.unit}
         if plan.shares.kept:
             data["with_kept"] = []
             for part in self._parts():
                 own = merged.load_state_dict({key: part.read(key) for key in plan.shares.kept}, strict=False)
                 assert not own.unexpected_keys, "keys are those of the class"
-                data["with_kept"].append(evaluate(merged, batches, loss, device, self.progress).loss)
+                found = evaluate(merged, batches, loss, device, self.progress, metrics)
+                data["with_kept"].append(found.loss)
+                data["metrics"].append(dict(found.metrics))
         _write(self.folder / EVALUATED, to_json(data))
 
     def _merged(self, first: nn.Module) -> nn.Module:
@@ -169,6 +175,7 @@ class Stages:
             with_kept=tuple(data.get("with_kept", ())),
             positions=data.get("positions"),
             unit=data.get("unit", "loss"),
+            metrics=tuple(row for row in data.get("metrics", ()) if row),
             curve=None if curve is None else Curve.from_json(json.dumps(curve)),
         )
 

@@ -1,6 +1,14 @@
 """Results as tables, text and JSON; nothing here prints."""
 
-from graphmerge.report.barriers import BarrierRow, barrier_data, barrier_rows, barrier_table
+from graphmerge.report.barriers import (
+    BarrierRow,
+    barrier_data,
+    barrier_rows,
+    barrier_table,
+    metric_table,
+    sweep_data,
+    sweep_table,
+)
 from graphmerge.report.certificate import MissedRow, certificate_data, certificate_report, missed_rows
 from graphmerge.report.comparison import comparison_data, comparison_report
 from graphmerge.report.kinds import KindRow, kind_rows
@@ -32,12 +40,15 @@ __all__ = [
     "comparison_report",
     "group_rows",
     "kind_rows",
+    "metric_table",
     "missed_rows",
     "pin_rows",
     "plan_data",
     "plan_report",
     "recipe_data",
     "recipe_report",
+    "sweep_data",
+    "sweep_table",
     "symmetry_data",
     "symmetry_report",
     "to_json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from graphmerge.errors import InputError
 from graphmerge.evaluate import Curve
 from graphmerge.report import numbers
 from graphmerge.report.render import table
+from graphmerge.sweep import Sweep
 
 VANILLA = "vanilla"
 UNSOUND = " (not function-preserving)"
@@ -70,6 +72,35 @@ def barrier_table(rows: tuple[BarrierRow, ...], title: str = "Barriers") -> Tabl
         columns.append("time")
         cells = [[*line, numbers.seconds(row.seconds)] for line, row in zip(cells, rows)]
     return table(title, columns, cells, numbers=columns[1:])
+
+
+def metric_table(curve: Curve) -> Table:
+    """Every metric at A, at B and halfway, and how much worse than the chord it is at worst."""
+    columns = ["metric", "A", "B", "halfway", "halfway, vanilla", "barrier", "vanilla barrier"]
+    cells = []
+    for name in curve.metrics:
+        found = curve.of(name)
+        beside = None if found.vanilla is None else dataclasses.replace(found, losses=found.vanilla, unsound=())
+        values = [found.losses[0], found.losses[-1], found.midpoint, beside and beside.midpoint]
+        cells.append([name, *map(numbers.loss, [*values, found.barrier, found.vanilla_barrier])])
+    return table("Metrics", columns, cells, numbers=columns[1:])
+
+
+def sweep_table(sweep: Sweep, title: str = "Barriers, mean over pairs ± standard error") -> Table:
+    """Every matching: pairs, mean barrier and its standard error over pairs, share of the vanilla barrier removed."""
+    unit = next(iter(sweep.curves.values())).curves[0].label if sweep.curves else "loss"
+    columns = ["matching", "pairs", f"barrier, {unit}", "removed"]
+    cells = []
+    for name, curves in sweep.curves.items():
+        error = "" if curves.barrier_error is None else f" ± {numbers.loss(curves.barrier_error)}"
+        removed = numbers.MISSING if name == VANILLA else numbers.share(curves.removed)
+        cells.append([name, numbers.count(len(curves.pairs)), numbers.loss(curves.barrier) + error, removed])
+    return table(title, columns, cells, numbers=columns[1:])
+
+
+def sweep_data(sweep: Sweep) -> dict[str, Any]:
+    """The same as plain data, unrounded, with the curves."""
+    return {name: json.loads(curves.to_json()) for name, curves in sweep.curves.items()}
 
 
 def barrier_data(rows: tuple[BarrierRow, ...]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,8 @@ class RecipeReport:
 
     ``groups`` and ``notes`` are those of each model after the first; ``losses`` those of the models and ``merged`` that
     of the result, over ``positions`` in ``unit``; None or empty where nothing was measured. ``with_kept`` are those of
-    the result with the tensors that are kept apart, those of one model after the other.
+    the result with the tensors that are kept apart, those of one model after the other. ``metrics`` are those of the
+    models, of the result, and of the result with what is kept apart.
     """
 
     models: tuple[str, ...]
@@ -50,6 +51,7 @@ class RecipeReport:
     positions: int | None = None
     unit: str = "loss"
     curve: Curve | None = None
+    metrics: tuple[Mapping[str, float], ...] = ()
 
 
 def plan_report(rows: Sequence[PlanRow], groups: Iterable[str], *, chosen: bool) -> RenderableType:
@@ -79,7 +81,11 @@ def recipe_report(report: RecipeReport) -> str:
     cells.append(["merged", "", numbers.loss(report.merged)])
     cells += [[f"merged, kept of {m}", "", numbers.loss(value)] for m, value in zip(report.models, report.with_kept)]
     title = "Models" if report.positions is None else f"Models, measured at {numbers.count(report.positions)} positions"
-    parts: list[RenderableType] = [table(title, ["model", "weight", loss], cells, numbers=["weight", loss])]
+    columns = ["weight", loss, *(report.metrics[0] if report.metrics else ())]
+    cells = [
+        [*row, *map(numbers.loss, found.values())] for row, found in zip(cells, report.metrics or ({},) * len(cells))
+    ]
+    parts: list[RenderableType] = [table(title, ["model", *columns], cells, numbers=columns)]
     if report.curve is not None:
         parts.append(barrier_table(barrier_rows({report.method: report.curve}), "Barriers between the two models"))
     for model, groups, notes in zip(report.models[1:], report.groups, report.notes):
