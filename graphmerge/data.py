@@ -60,7 +60,8 @@ def load_data(source: str | Path, model: Loaded, sampling: Sampling = Sampling()
 
     ``.txt`` is tokenised with the checkpoint's own tokenizer, ``.npy`` holds token ids (integers in a row): both give
     windows or blocks, labelled for next tokens or with masked tokens as the model's class asks. ``.jsonl`` holds rows
-    ``{"text": ..., "label": ...}`` for classification. ``file.py:function`` is called and returns the batches.
+    ``{"text": ..., "label": ...}`` for classification, with a ``"text_pair"`` where two texts are compared.
+    ``file.py:function`` is called and returns the batches.
 
     Raises:
         InputError: a file that is missing, empty or of another kind, a model without the tokenizer that it takes, or
@@ -216,17 +217,21 @@ def _examples(path: Path, model: Loaded, sampling: Sampling) -> Iterator[dict[st
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)
-            rows.append((str(row["text"]), row["label"]))
-        except (ValueError, KeyError, TypeError):
+            rows.append((str(row["text"]), row.get("text_pair"), row["label"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f'{path}:{number} is no row {{"text": ..., "label": ...}}') from None
     if not rows:
         raise InputError(f'{path} holds no rows; expected lines like {{"text": ..., "label": ...}}')
+    if len({pair is None for _, pair, _ in rows}) > 1 or not all(isinstance(pair, str | None) for _, pair, _ in rows):
+        raise InputError(f"{path} has a text_pair in some rows only; give one in every row, or in none")
     tokenizer = _tokenizer(model, sampling)
     named = getattr(getattr(model.model, "config", None), "id2label", None) or {}
     classes = {str(name): int(number) for number, name in named.items()}
     for start in range(0, min(len(rows), sampling.count * sampling.size), sampling.size):
-        texts, labels = zip(*rows[start : start + sampling.size])
-        encoded = tokenizer(list(texts), padding=True, truncation=True, max_length=sampling.length, return_tensors="pt")
+        texts, pairs, labels = zip(*rows[start : start + sampling.size])
+        second = None if pairs[0] is None else list(pairs)
+        options = {"padding": True, "truncation": True, "max_length": sampling.length, "return_tensors": "pt"}
+        encoded = tokenizer(list(texts), second, **options)
         yield {**encoded, "labels": torch.tensor([_label(label, classes, path) for label in labels])}
 
 

@@ -134,3 +134,30 @@ def test_a_tokenizer_from_elsewhere(tmp_path):
     words = save_tokenizer(tmp_path / "words", [f"w{i}" for i in range(28)])
     (one, _) = load_data(tmp_path / "text.txt", model, Sampling(2, 3, 5, tokenizer=words))
     assert set(one["input_ids"].flatten().tolist()) == {2, 3, 4}
+
+
+def test_blocks_follow_each_other_and_what_fills_none_is_left_out(causal, tmp_path):
+    ids = np.arange(29)
+    np.save(tmp_path / "ids.npy", ids)
+    found = load_data(tmp_path / "ids.npy", causal, Sampling(count=9, size=3, length=5, draw="blocks"))
+    assert [len(batch["input_ids"]) for batch in found] == [3, 2]
+    assert torch.cat([batch["input_ids"] for batch in found]).flatten().tolist() == list(range(25))
+    first = load_data(tmp_path / "ids.npy", causal, Sampling(count=1, size=2, length=5, draw="blocks", seed=7))
+    assert [batch["input_ids"].flatten().tolist() for batch in first] == [list(range(10))]
+    whole = load_data(tmp_path / "ids.npy", causal, Sampling(count=1, size=1, length=29, draw="blocks"))
+    assert whole[0]["input_ids"].shape == (1, 29)
+    with pytest.raises(InputError, match="holds 29 tokens; windows of 30 need more"):
+        load_data(tmp_path / "ids.npy", causal, Sampling(length=30, draw="blocks"))
+    with pytest.raises(InputError, match="rows are drawn as windows or blocks, not 'rows'"):
+        load_data(tmp_path / "ids.npy", causal, Sampling(draw="rows"))  # pyright: ignore
+
+
+def test_two_texts_a_row(classifier, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    pairs = [("w1", "w2 w3", 0), ("w4 w5", "w6", 1)]
+    path.write_text("".join(json.dumps({"text": a, "text_pair": b, "label": n}) + "\n" for a, b, n in pairs))
+    (batch,) = load_data(path, classifier, SMALL)
+    assert batch["input_ids"].tolist() == [[2, 3, 4], [5, 6, 7]]
+    path.write_text('{"text": "w1", "label": 0}\n' + path.read_text())
+    with pytest.raises(InputError, match=r"has a text_pair in some rows only; give one in every row, or in none"):
+        load_data(path, classifier, SMALL)
