@@ -25,7 +25,5 @@ def test_metrics_are_measured_and_reported(tmp_path):
 
 def test_an_unknown_metric_is_said_where_it_stands():
     text = "recipe: 1\nmodels: [a, b]\noutput: out\nevaluation:\n  source: x.txt\n  metrics: [acuracy]\n"
-    with pytest.raises(
-        RecipeError, match=r"6:12.*cannot be measured: there is no metric 'acuracy'; did you"
-    ):
+    with pytest.raises(RecipeError, match=r"6:12.*cannot be measured: there is no metric 'acuracy'; did you"):
         parse_recipe(text)
