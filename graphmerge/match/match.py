@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import time
@@ -16,19 +15,19 @@ import torch
 from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
-from graphmerge.evaluate.evaluate import measure
-from graphmerge.evaluate.loss import DefaultLoss, Loss
+from graphmerge.evaluate.loss import Loss
 from graphmerge.files import write_beside
 from graphmerge.match.activations import activation_terms
-from graphmerge.match.ascent import Progress, quiet
+from graphmerge.match.ascent import Progress
 from graphmerge.match.features import Features
 from graphmerge.match.freedom import freedom
+from graphmerge.match.halfway import Halfway
 from graphmerge.match.options import MatchOptions
+from graphmerge.match.refine import refine_match, steps_of
 from graphmerge.match.selection import choose_kinds, kinds, named_groups
 from graphmerge.match.stages import Stage, Stages, stages_of
 from graphmerge.match.weights import weight_terms
-from graphmerge.merge import interpolate
-from graphmerge.merge.inputs import Input, Model, read_inputs
+from graphmerge.merge.inputs import Model, read_inputs
 from graphmerge.stats import collect
 from graphmerge.stats.positions import IDS, Samples
 from graphmerge.stats.share import drawn_share
@@ -43,7 +42,8 @@ class Match:
     """Permutations that move B onto A, and how they were found.
 
     ``groups`` took part; ``history`` is the objective at the start and after every sweep; ``notes`` say what was chosen
-    or left out, ``options`` how they were asked for.
+    or left out, ``options`` how they were asked for. ``barriers`` are those halfway between the models on calibration
+    data, before and while the match was refined; none if it was not.
     """
 
     permutations: Permutations
@@ -53,6 +53,7 @@ class Match:
     seconds: float
     notes: tuple[str, ...] = ()
     options: MatchOptions = MatchOptions()
+    barriers: tuple[float, ...] = ()
 
     @property
     def preserving(self) -> bool:
@@ -66,6 +67,7 @@ class Match:
             "method": self.method,
             "groups": list(self.groups),
             "history": list(self.history),
+            "barriers": list(self.barriers),
             "seconds": self.seconds,
             "notes": list(self.notes),
             "options": dataclasses.asdict(self.options),
@@ -107,12 +109,13 @@ def match(
             ``decoder_attention_mask``) is 0 are not counted, nor next tokens whose label is -100.
         groups: which take part, as globs (``"ffn,heads"``, ``["layers.*.ffn"]``); a word is the last part of names,
             and a base brings the groups over it. By default all without data; with data those kinds of groups
-            whose match has the lowest barrier halfway between the models.
+            whose match has the lowest barrier halfway between the models, which is then refined by gradients of the
+            loss (``options.refine``).
         similarity: of activations: ``correlation``, ``covariance`` or ``inner_product``.
         device: ``auto`` is CUDA where there is one.
         seed: of the order in which groups that depend on each other are solved.
         sweeps: how often they are solved again at most.
-        loss: as for `evaluate`; by which the groups are chosen.
+        loss: as for `evaluate`; by which the groups are chosen, and the match is refined.
         progress: called with (done, in all), in batches and then in groups with their inner ones; starts again with
             every stage.
         options: what else may be chosen: `MatchOptions`, or its names and values.
@@ -151,21 +154,34 @@ def match(
         stages = stages_of(terms, [features.counts(t.tap) for t in found.taps], symmetry, features.heads)
         notes = (*notes, *found.notes)
     solver = Stages(stages, symmetry, sweeps, seed, progress)
-    if groups is None and batches is not None:
+    halfway = None
+    if batches is not None and (groups is None or options.refine):
         try:
-            halfway = _Halfway(ours, theirs, batches, loss, place)
+            halfway = Halfway(ours, theirs, batches, loss, place)
         except InputError as error:
-            if loss is not None:
+            if loss is not None or options.refine:
                 raise
             notes = (*notes, f"all groups take part, for want of a loss to choose them by ({error})")
-        else:
-            allowed, why = _chosen(solver, symmetry, allowed, halfway)
-            notes = (*notes, why)
+    if halfway is not None and groups is None:
+        allowed, why = _chosen(solver, symmetry, allowed, halfway)
+        notes = (*notes, why)
     weights = (lambda: weight_terms(ours.state, theirs.state, symmetry, place)) if method == "activations" else None
     solution = solver.solve(allowed, weights)
     if solution.left:
         notes = (*notes, f"the data does not tell all units apart, so weights decide: {', '.join(solution.left)}")
-    return Match(solution.permutations, method, allowed, solution.history, time.perf_counter() - start, notes, options)
+    permutations, barriers = solution.permutations, ()
+    if halfway is not None and allowed and (steps := steps_of(options, groups is None)):
+        try:
+            refined = refine_match(halfway, permutations, allowed, steps, progress)
+        except InputError as error:
+            if options.refine is not None:
+                raise
+            notes = (*notes, f"not refined: {error}")
+        else:
+            permutations, barriers = refined.permutations, refined.barriers
+            notes = (*notes, str(refined)) if refined.steps else notes
+    seconds = time.perf_counter() - start
+    return Match(permutations, method, allowed, solution.history, seconds, notes, options, barriers)
 
 
 def _samples(options: MatchOptions, batches: list[Batch]) -> Samples:
@@ -182,30 +198,8 @@ def _samples(options: MatchOptions, batches: list[Batch]) -> Samples:
     return Samples(options.level, options.special_ids)
 
 
-class _Halfway:
-    """The loss halfway between A and permuted B, above the mean of theirs, on some of the batches; 0 if not above."""
-
-    def __init__(self, a: Input, b: Input, batches: list[Batch], loss: Loss | None, device: torch.device) -> None:
-        module = a.module or b.module
-        if module is None:
-            raise InputError("two state dicts cannot be run")
-        self.a, self.b, self.device = a, b, device
-        self.batches = batches[: max(2, min(8, len(batches) // 3))]
-        self.loss = loss or DefaultLoss()
-        self.model = copy.deepcopy(module).to(device).eval()
-        self.ends = (self._measure(a.state) + self._measure(b.state)) / 2
-
-    def barrier(self, permutations: Permutations) -> float:
-        """The loss halfway above the mean of both ends, in the unit of the loss; 0 if below."""
-        return max(0.0, self._measure(interpolate(self.a.state, permutations.apply(self.b.state), 0.5)) - self.ends)
-
-    def _measure(self, state: dict[str, torch.Tensor]) -> float:
-        self.model.load_state_dict(state)
-        return measure(self.model, self.batches, self.loss, self.device, quiet).loss
-
-
 def _chosen(
-    solver: Stages, symmetry: Symmetry, allowed: tuple[str, ...], halfway: _Halfway
+    solver: Stages, symmetry: Symmetry, allowed: tuple[str, ...], halfway: Halfway
 ) -> tuple[tuple[str, ...], str]:
     """Which of the groups that are allowed to take part do, and why."""
     by_kind = {

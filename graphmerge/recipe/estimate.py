@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from graphmerge.evaluate.batches import weight
+from graphmerge.match.halfway import held_out
+from graphmerge.match.refine import CHECK, steps_of
 from graphmerge.match.selection import kinds
 from graphmerge.merge.combine import CHUNK
 from graphmerge.recipe.plan import Plan
@@ -18,6 +20,8 @@ from graphmerge.resolve import needs_weights
 from graphmerge.symmetry import Symmetry
 
 SINGLE, DOUBLE = 4, 8  # bytes of a float32, a float64
+TRAINING = 3  # forward passes that a step of gradient descent is worth
+REFINING = 5  # models beside the two: the one that runs, permuted B, its gradients, and the weights and their speed
 COPIES = 3  # of the weights, while what a spec releases is measured: as they are, redrawn, and moved
 
 
@@ -50,11 +54,16 @@ def _match(plan: Plan) -> PlanRow:
         what = f"{2 * others} × {part}{len(batches)} batches of activations, {what}"
     else:
         memory += statistics_bytes(plan.symmetry, plan.groups) // 3
+    some = held_out(batches)
     if plan.chosen:
-        some = batches[: max(2, min(8, len(batches) // 3))]
         tries = _tries(len(kinds(plan.symmetry)))
         operations += others * (tries + 2) * _forward(plan, some)
         what += f", up to {tries} choices of groups tried on {len(some)} batches"
+    if steps := steps_of(recipe.match.options, plan.chosen):
+        one = batches[:1]
+        operations += others * steps * (TRAINING * _forward(plan, one) + _forward(plan, some) // CHECK)
+        memory += REFINING * _model_bytes(plan, 0)
+        what += f", refined in up to {steps} steps"
     return PlanRow("match", what, memory, operations=operations)
 
 

@@ -18,7 +18,15 @@ from graphmerge.errors import InputError
 from graphmerge.evaluate import named_metrics
 from graphmerge.match import MatchOptions
 from graphmerge.match.match import Method
-from graphmerge.match.options import LEAST_SHARE, MEANINGS, HeadFeatures, Heads, ResidualFeatures, Similarity
+from graphmerge.match.options import (
+    LEAST_SHARE,
+    MEANINGS,
+    MOST_STEPS,
+    HeadFeatures,
+    Heads,
+    ResidualFeatures,
+    Similarity,
+)
 from graphmerge.merge import Interpolation, check_kept, check_weights
 from graphmerge.spec import PACKAGED, packaged_names
 from graphmerge.spec.wording import nearest
@@ -156,6 +164,7 @@ class Matching(Section):
     special_tokens: bool = Field(default=True, description=MEANINGS["special_tokens"])
     special_ids: list[Annotated[int, Field(ge=0, le=10**9)]] = Field(default=[], description=MEANINGS["special_ids"])
     share: Annotated[float, Field(ge=LEAST_SHARE, le=1)] = Field(default=1.0, description=MEANINGS["share"])
+    refine: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = Field(default=None, description=MEANINGS["refine"])
     allow_unsound: bool = Field(default=False, description=MEANINGS["allow_unsound"])
     sweeps: Count = Field(default=30, description="How often groups are solved again at most.")
     loss: Function | None = Field(
