@@ -28,6 +28,7 @@ from graphmerge.sweep import VANILLA, Curves, Sweep
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "results.md"
 FILES = "small-*.yaml"
+UNSOUND = "†"
 HEAD = """\
 # Results
 
@@ -135,9 +136,17 @@ def _heat_lines(file: Path, group: str, variant: str, figures: Path) -> list[str
 
 
 def barrier_table(sweep: Sweep) -> str:
-    """A row for each variant, the models as they are first."""
+    """A row for each variant, the models as they are first; below, what variants that change the function do to B."""
     header = ["variant", "barrier", "removed", "loss at the middle", "matching"]
-    return table(header, [_row(name, curves, sweep) for name, curves in sweep.curves.items()])
+    text = table(header, [_row(name, curves, sweep) for name, curves in sweep.curves.items()])
+    for name, curves in sweep.curves.items():
+        if any(curve.unsound for curve in curves.curves):
+            moved = sum(curve.losses[-1] for curve in curves.curves) / len(curves.curves)
+            text += (
+                f"\n{UNSOUND} changes the function: B as moved by {name!r} has a mean loss of {numbers.loss(moved)}, B "
+                f"itself of {numbers.loss(sweep[VANILLA].mean[-1])}. Its barrier is above the chord to B itself.\n"
+            )
+    return text
 
 
 def _row(name: str, curves: Curves, sweep: Sweep) -> list[str]:
@@ -145,8 +154,10 @@ def _row(name: str, curves: Curves, sweep: Sweep) -> list[str]:
     taken = [match["seconds"] for (matching, _), match in sweep.matches.items() if matching == name]
     removed = numbers.MISSING if name == VANILLA else numbers.share(curves.removed)
     seconds = numbers.seconds(sum(taken) / len(taken)) if taken else numbers.MISSING
-    fewer = "" if curves.pairs == sweep[VANILLA].pairs else f" ({len(curves.pairs)} pairs)"
-    return [name + fewer, spread(curves), removed, numbers.loss(middle), seconds]
+    marks = f" {UNSOUND}" if any(curve.unsound for curve in curves.curves) else ""
+    if curves.pairs != sweep[VANILLA].pairs:
+        marks += f" ({len(curves.pairs)} pairs)"
+    return [name + marks, spread(curves), removed, numbers.loss(middle), seconds]
 
 
 def spread(curves: Curves) -> str:

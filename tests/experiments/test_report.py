@@ -106,3 +106,16 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 def test_what_is_known_of_models_is_kept(home: Path) -> None:
     note_training([home / "two"], home / "results")  # which says nothing
     assert list(trained_models(home / "results")) == ["one"]
+
+
+def test_what_changes_the_function_is_marked(home: Path) -> None:
+    file = home / "results" / "small-parts-small.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines[1:]:
+        if line["matching"] == "all":
+            curve = Curve((0.0, 0.5, 1.0), (1.0, 2.0, 9.0), None, 10, 0.1, unsound=("heads ignored",))
+            line["curve"] = json.loads(curve.to_json())
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = page(home)
+    assert "| all † | 8.000 ± 0.000 |" in text
+    assert "† changes the function: B as moved by 'all' has a mean loss of 9.000, B itself of 1.000." in text
