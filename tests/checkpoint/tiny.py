@@ -24,7 +24,7 @@ def gpt2(seed: int = 0, **changes: Any) -> GPT2LMHeadModel:
 def bert(seed: int = 0, **changes: Any) -> BertForMaskedLM:
     torch.manual_seed(seed)
     sizes = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
-    return BertForMaskedLM(BertConfig(vocab_size=29, max_position_embeddings=32, **sizes | changes)).eval()
+    return BertForMaskedLM(BertConfig(**{"vocab_size": 29, "max_position_embeddings": 32} | sizes | changes)).eval()
 
 
 def saved(model: Any, directory: Path, **config: Any) -> Path:
