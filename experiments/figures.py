@@ -18,6 +18,7 @@ def draw_means(sweep: Sweep, title: str, path: Path) -> None:
     """The mean loss over λ of every variant, in a band of one standard error."""
     figure = sweep.plot()
     figure.axes[0].set_title(title)
+    figure.set_size_inches(8, 5)  # the names of variants are long
     _save(figure, path)
 
 
