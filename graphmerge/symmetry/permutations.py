@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -208,20 +208,16 @@ class Permutations:
             by_source[self.source_bases(move.group)] = array
             array = by_source
         index = torch.from_numpy(np.array(array)).to(x.device)  # (bases ..., joint unit)
-        if len(move.dims) == 1 and not move.over:
-            return x.index_select(move.dims[0], index)
-        rest = [d for d in range(x.dim()) if d not in move.dims]
-        y = x.permute(*rest, *move.dims)
-        shape = y.shape
-        y = y.reshape(*shape[: len(rest)], -1)  # (other factors ..., joint unit)
-        # line the index's bases up with the factors that they are: increasing places, size 1 elsewhere
-        places = [rest.index(d) for d in move.over]
-        increasing = sorted(range(len(places)), key=places.__getitem__)
-        sizes = [array.shape[places.index(d)] if d in places else 1 for d in range(len(rest))]
-        index = index.permute(*increasing, len(places)).reshape(*sizes, -1)
-        y = torch.take_along_dim(y, index, dim=-1).reshape(shape)
-        back = np.argsort([*rest, *move.dims]).tolist()
-        return y.permute(*back)
+        if not move.over:
+            return _select(x, move.dims, index)
+        # base unit by base unit: one index for all of x would be of its size, in 8 bytes an entry
+        out = torch.empty_like(x)
+        dims = [d - sum(o < d for o in move.over) for d in move.dims]  # where they are once the bases are chosen
+        for unit in np.ndindex(array.shape[:-1]):
+            chosen = dict(zip(move.over, unit))
+            part = tuple(chosen.get(d, slice(None)) for d in range(x.dim()))
+            out[part] = _select(x[part], dims, index[unit])
+        return out
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -258,6 +254,17 @@ class Permutations:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error!r} in its symmetry); save the permutations again") from None
         return cls(symmetry, arrays)
+
+
+def _select(x: torch.Tensor, dims: Sequence[int], index: torch.Tensor) -> torch.Tensor:
+    """``x`` with the joint units (row-major) of ``dims`` taken in the order ``index``."""
+    if len(dims) == 1:
+        return x.index_select(dims[0], index)
+    rest = [d for d in range(x.dim()) if d not in dims]
+    order = [*rest, *dims]
+    y = x.permute(*order)
+    y = y.reshape(*y.shape[: len(rest)], -1).index_select(len(rest), index).reshape(y.shape)
+    return y.permute(*np.argsort(order).tolist())
 
 
 def _is_whole(block: Block, shape: torch.Size) -> bool:
