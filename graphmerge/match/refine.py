@@ -9,7 +9,7 @@ That is the straight-through estimator of Git Re-Basin (Ainsworth et al., arXiv 
 things. There Θ starts from A; here from a match. There Θ is never set back, and drifts away from every permutation of
 B; here it starts again from the best as soon as nothing is gained, with shorter steps. And steps have one length in the
 space of all weights, in which the assignments measure distances, where Adam gives every entry a step of its own: on a
-pair of small GPT-2s a barrier of 0.609 became 0.331 in 240 such steps, and 0.409 at best with Adam.
+pair of small GPT-2s a barrier of 0.609 became 0.350 in 56 such steps, and 0.409 at best with Adam.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from graphmerge.merge import interpolate
 from graphmerge.symmetry import Permutations
 
 STEPS: Final = 64  # by default
-RATE: Final = 0.1  # the length of a step, as a share of the norm of all weights
+RATE: Final = 0.2  # the length of a step, as a share of the norm of all weights
 MOMENTUM: Final = 0.9
 CHECK: Final = 8  # steps between two looks at the batches that no gradient has seen
 PATIENCE: Final = 3  # looks without a gain, after which Θ is set back to the best and steps become half as long
