@@ -17,19 +17,16 @@ from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
 from graphmerge.evaluate.loss import Loss
 from graphmerge.files import write_beside
-from graphmerge.match.activations import activation_terms
 from graphmerge.match.ascent import Progress
-from graphmerge.match.features import Features
 from graphmerge.match.freedom import freedom
 from graphmerge.match.halfway import Halfway
 from graphmerge.match.options import MatchOptions
+from graphmerge.match.reading import Reader
 from graphmerge.match.refine import refine_match, steps_of
-from graphmerge.match.selection import choose_kinds, kinds, named_groups
-from graphmerge.match.stages import Stage, Stages, stages_of
+from graphmerge.match.selection import choose_groups, named_groups
+from graphmerge.match.stages import Stage, Stages
 from graphmerge.match.weights import weight_terms
 from graphmerge.merge.inputs import Model, read_inputs
-from graphmerge.stats import collect
-from graphmerge.stats.positions import IDS, Samples
 from graphmerge.stats.share import drawn_share
 from graphmerge.symmetry import Permutations, Symmetry
 
@@ -143,16 +140,9 @@ def match(
     if method == "weights":
         stages = (Stage(tuple(weight_terms(ours.state, theirs.state, symmetry, place)), frozenset(allowed)),)
     else:
-        if ours.module is None or theirs.module is None or batches is None:
-            raise InputError('method="activations" runs both models: give modules (or directories) and data')
-        features, samples = Features(symmetry, options, allowed), _samples(options, batches)
-        found = collect(
-            ours.module, theirs.module, symmetry, batches, allowed, place, progress,
-            samples=samples, written=features.written, chosen=features.chosen,
-        )  # fmt: skip
-        terms = activation_terms(found.taps, similarity, options.absolute)
-        stages = stages_of(terms, [features.counts(t.tap) for t in found.taps], symmetry, features.heads)
-        notes = (*notes, *found.notes)
+        reader = Reader(symmetry, allowed, similarity, options, batches, place, progress)
+        stages, unread = reader.stages(ours, theirs)
+        notes = (*notes, *unread)
     solver = Stages(stages, symmetry, sweeps, seed, progress)
     halfway = None
     if batches is not None and (groups is None or options.refine):
@@ -163,8 +153,12 @@ def match(
                 raise
             notes = (*notes, f"all groups take part, for want of a loss to choose them by ({error})")
     if halfway is not None and groups is None:
-        allowed, why = _chosen(solver, symmetry, allowed, halfway)
-        notes = (*notes, why)
+        judge = halfway
+        allowed, tried = choose_groups(
+            symmetry, allowed, lambda chosen: judge.barrier(solver.solve(chosen).permutations), judge.ends
+        )
+        why = f"groups chosen by the barrier halfway between the models on {len(judge.batches)} calibration batches: "
+        notes = (*notes, why + tried)
     weights = (lambda: weight_terms(ours.state, theirs.state, symmetry, place)) if method == "activations" else None
     solution = solver.solve(allowed, weights)
     if solution.left:
@@ -182,39 +176,3 @@ def match(
             notes = (*notes, str(refined)) if refined.steps else notes
     seconds = time.perf_counter() - start
     return Match(permutations, method, allowed, solution.history, seconds, notes, options, barriers)
-
-
-def _samples(options: MatchOptions, batches: list[Batch]) -> Samples:
-    """What counts in the batches, and as what."""
-    if options.special_tokens:
-        return Samples(options.level)
-    if not options.special_ids:
-        raise InputError("special_tokens: false needs special_ids, the ids of these tokens")
-    for batch in batches:
-        if not isinstance(batch, Mapping) or not any(isinstance(batch.get(name), torch.Tensor) for name in IDS):
-            raise InputError(
-                f"special_tokens: false needs batches with ids ({' or '.join(IDS)}), to know the tokens by"
-            )
-    return Samples(options.level, options.special_ids)
-
-
-def _chosen(
-    solver: Stages, symmetry: Symmetry, allowed: tuple[str, ...], halfway: Halfway
-) -> tuple[tuple[str, ...], str]:
-    """Which of the groups that are allowed to take part do, and why."""
-    by_kind = {
-        name: own for name, groups in kinds(symmetry).items() if (own := tuple(g for g in groups if g in allowed))
-    }
-
-    def of(chosen: tuple[str, ...]) -> tuple[str, ...]:
-        named = {group for name in chosen for group in by_kind[name]}
-        return tuple(group for group in symmetry.by_name if group in named)
-
-    def barrier(chosen: tuple[str, ...]) -> float:
-        return halfway.barrier(solver.solve(of(chosen)).permutations)
-
-    best, tried = choose_kinds(tuple(by_kind), barrier, rounding=0.01 * abs(halfway.ends))
-    return of(best.kinds), (
-        f"groups chosen by the barrier halfway between the models on {len(halfway.batches)} calibration batches: "
-        + "; ".join(map(str, tried))
-    )

@@ -93,3 +93,24 @@ def choose_kinds(
         best = step
     best = nothing if nothing.barrier < best.barrier - least else best
     return best, sorted(tried.values(), key=lambda choice: choice.barrier)
+
+
+def choose_groups(
+    symmetry: Symmetry, allowed: Sequence[str], barrier: Callable[[tuple[str, ...]], float], ends: float
+) -> tuple[tuple[str, ...], str]:
+    """Which of the groups that are allowed to take part do, by `choose_kinds`, and all that was tried, in words.
+
+    Args:
+        barrier: what is left of it when these groups are matched.
+        ends: the mean loss of the models themselves; 1 % of it is rounding.
+    """
+    by_kind = {
+        name: own for name, groups in kinds(symmetry).items() if (own := tuple(g for g in groups if g in allowed))
+    }
+
+    def of(chosen: tuple[str, ...]) -> tuple[str, ...]:
+        named = {group for name in chosen for group in by_kind[name]}
+        return tuple(group for group in symmetry.by_name if group in named)
+
+    best, tried = choose_kinds(tuple(by_kind), lambda chosen: barrier(of(chosen)), rounding=0.01 * abs(ends))
+    return of(best.kinds), "; ".join(map(str, tried))
