@@ -15,7 +15,7 @@ from graphmerge.errors import (
 )
 from graphmerge.evaluate import Curve, Evaluation, barrier, evaluate
 from graphmerge.graph import ConstraintGraph, trace
-from graphmerge.match import Match, MatchOptions, match
+from graphmerge.match import Match, Matches, MatchOptions, match, match_many
 from graphmerge.merge import merge
 from graphmerge.resolve import load_spec
 from graphmerge.rules import Call
@@ -39,6 +39,7 @@ __all__ = [
     "InputError",
     "Match",
     "MatchOptions",
+    "Matches",
     "NotEquivariant",
     "Permutations",
     "Pin",
@@ -57,6 +58,7 @@ __all__ = [
     "evaluate",
     "load_spec",
     "match",
+    "match_many",
     "merge",
     "rule",
     "sweep",

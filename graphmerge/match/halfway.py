@@ -24,9 +24,7 @@ class Middle:
     or fewer.
     """
 
-    def __init__(
-        self, inputs: Sequence[Input], batches: list[Batch], loss: Loss | None, device: torch.device
-    ) -> None:
+    def __init__(self, inputs: Sequence[Input], batches: list[Batch], loss: Loss | None, device: torch.device) -> None:
         module = next((model.module for model in inputs if model.module is not None), None)
         if module is None:
             raise InputError("state dicts alone cannot be run")

@@ -99,6 +99,20 @@ class Similarity:
         t = np.einsum(t, left + right, [*keep, *(s + count for s in keep)])
         return Similarity(t, renumber(self.slots, keep))
 
+    def moved(self, arrays: Arrays) -> Similarity:
+        """The same term once the units of A stand as ``arrays`` says; all must be solved."""
+        t = self.t
+        for s in _bases_first(self.slots, range(len(self.slots))):
+            array = arrays[self.slots[s].group]
+            if not _is_identity(array):
+                t = np.take_along_axis(t, _lined_up(array, (*self.slots[s].over, s), t.ndim), axis=s)
+        return Similarity(t, self.slots)
+
+    def swapped(self) -> Similarity:
+        """The same term with A and B in each other's roles."""
+        count = len(self.slots)
+        return Similarity(self.t.transpose(*range(count, 2 * count), *range(count)), self.slots)
+
     def at(self, slot: int, i: int, j: int) -> Similarity:
         """The part of the term where unit j of B stands at the place of unit i of A."""
         count = len(self.slots)
