@@ -39,4 +39,4 @@ def draw_heat(heat: Heat, group: str, path: Path) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     with write_beside(path) as beside:
-        figure.savefig(beside, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(beside, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
