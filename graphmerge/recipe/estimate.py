@@ -43,6 +43,8 @@ def _match(plan: Plan) -> PlanRow:
     recipe, others = plan.recipe, len(plan.weights) - 1
     if recipe.match.method == "identity":
         return PlanRow("match", "nothing moves", 0)
+    if recipe.match.to == "universe":
+        return _universe(plan)
     solved, largest = assignments(plan.symmetry, plan.groups)
     what = f"{others} × {solved:,} assignments of {largest:,} units at most, once a sweep"
     memory, operations = _model_bytes(plan, 0) + max(_model_bytes(plan, n) for n in range(1, others + 1)), 0
@@ -64,6 +66,28 @@ def _match(plan: Plan) -> PlanRow:
         operations += others * steps * (TRAINING * _forward(plan, one) + _forward(plan, some) // CHECK)
         memory += REFINING * _model_bytes(plan, 0)
         what += f", refined in up to {steps} steps"
+    return PlanRow("match", what, memory, operations=operations)
+
+
+def _universe(plan: Plan) -> PlanRow:
+    """Matching all models to one another: they are there at once, and so is what every pair of them reads."""
+    recipe, count, batches = plan.recipe, len(plan.weights), plan.batches.get("calibration", [])
+    solved, largest = assignments(plan.symmetry, plan.groups)
+    pairs, matrices = math.comb(count, 2), statistics_bytes(plan.symmetry, plan.groups)
+    what = f"{count} × {solved:,} assignments of {largest:,} units at most, once a sweep and round"
+    memory, operations = sum(_model_bytes(plan, n) for n in range(count)) + matrices // 3, 0
+    if recipe.match.method == "activations":
+        memory += matrices + pairs * matrices // 3
+        operations += int(2 * pairs * recipe.match.share * _forward(plan, batches))
+        part = "" if recipe.match.share == 1 else f"a share of {recipe.match.share:g} of "
+        what = f"{2 * pairs} × {part}{len(batches)} batches of activations, {what}"
+    else:
+        memory += 2 * _model_bytes(plan, 0)  # the sum of the others, and one of them as it is moved
+    if plan.chosen:
+        some, tries = held_out(batches), _tries(len(kinds(plan.symmetry)))
+        operations += (tries + count) * _forward(plan, some)
+        memory += (count + 2) * _model_bytes(plan, 0)  # all of them moved, their mean, and the model that runs
+        what += f", up to {tries} choices of groups tried on {len(some)} batches"
     return PlanRow("match", what, memory, operations=operations)
 
 

@@ -17,6 +17,7 @@ from graphmerge.data import Draw
 from graphmerge.errors import InputError
 from graphmerge.evaluate import named_metrics
 from graphmerge.match import MatchOptions
+from graphmerge.match.many import REFINED, To
 from graphmerge.match.match import Method
 from graphmerge.match.options import (
     LEAST_SHARE,
@@ -150,9 +151,13 @@ class Evaluation(Data):
 
 
 class Matching(Section):
-    """How the permutations are found that bring every model closest to the first."""
+    """How the permutations are found that bring every model into the order of the first."""
 
     method: Method = Field(default="weights", description="`weights`, `activations` (of `calibration`) or `identity`.")
+    to: To = Field(
+        default="first",
+        description="Each model to the `first`, or all to one another, in a `universe` of one order for all.",
+    )
     similarity: Similarity = Field(
         default="correlation", description="`correlation`, `covariance` or `inner_product`, of activations."
     )
@@ -258,6 +263,8 @@ def check_together(recipe: Recipe) -> list[tuple[tuple[str | int, ...], str]]:
     options, has_data = recipe.match.options, recipe.calibration is not None or recipe.match.method == "activations"
     mistakes = options.mistakes(recipe.match.method, recipe.match.similarity, has_data=has_data)
     found += [(("match", name), mistake) for name, mistake in mistakes]
+    if recipe.match.to == "universe" and recipe.match.refine:
+        found.append((("match", "refine"), REFINED))
     if recipe.merge.method == "slerp" and count != 2:
         found.append((("merge", "method"), f"slerp merges two models, not {count}; write linear"))
     try:

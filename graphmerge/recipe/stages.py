@@ -20,7 +20,7 @@ from torch import nn
 from graphmerge.checkpoint import PERMUTATIONS, load_model, load_state
 from graphmerge.evaluate import Curve, barrier, evaluate
 from graphmerge.files import write_beside
-from graphmerge.match import Match, match
+from graphmerge.match import Match, Matches, match, match_many
 from graphmerge.merge import Part, write_merged
 from graphmerge.recipe.plan import Plan, seed_all
 from graphmerge.recipe.resolve import recipe_text
@@ -58,27 +58,28 @@ class Stages:
     def _match(self) -> None:
         files = permutation_files(len(self.plan.weights))
         found = list(self._matches())
-        for file, m in zip(files, found):
-            m.permutations.save(self.folder / file)
-        data = [{"groups": list(m.groups), "objective": list(m.history), "notes": list(m.notes)} for m in found]
+        for file, (permutations, _) in zip(files, found):
+            permutations.save(self.folder / file)
+        data = [{"groups": list(m.groups), "objective": list(m.history), "notes": list(m.notes)} for _, m in found]
         _write(self.folder / MATCHED, to_json(data))
 
-    def _matches(self) -> Iterator[Match]:
+    def _matches(self) -> Iterator[tuple[Permutations, Match | Matches]]:
+        """For every model after the first what moves it, and how that was found."""
         recipe, plan = self.plan.recipe, self.plan
         if recipe.match.method == "identity":
             for _ in plan.weights[1:]:
-                yield Match(plan.symmetry.identity(), "identity", (), (), 0.0)
+                yield plan.symmetry.identity(), Match(plan.symmetry.identity(), "identity", (), (), 0.0)
+            return
+        arguments = match_options(plan) | {"device": recipe.device, "progress": self.progress}
+        if recipe.match.to == "universe":
+            models = [self._module(n) for n in range(len(plan.weights))]
+            found = match_many(models, plan.symmetry, to="universe", **arguments)
+            yield from ((permutations, found) for permutations in found.permutations)
             return
         first = self._module(0)
         for n in range(1, len(plan.weights)):
-            yield match(
-                first,
-                self._module(n),
-                plan.symmetry,
-                **match_options(plan),
-                device=recipe.device,
-                progress=self.progress,
-            )
+            m = match(first, self._module(n), plan.symmetry, **arguments)
+            yield m.permutations, m
 
     def _module(self, n: int) -> nn.Module:
         """A model with its weights."""

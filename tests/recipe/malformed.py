@@ -191,6 +191,25 @@ match: {method: activations, level: cls, special_tokens: false, heads: in_place,
     Malformed(
         """\
 recipe: 1
+models: [a, b, c]
+output: out
+match: {to: last}
+""",
+        "4:13: 'match.to' is 'last', which is unknown; it is one of first, universe",
+    ),
+    Malformed(
+        """\
+recipe: 1
+models: [a, b, c]
+output: out
+calibration: {source: a.txt}
+match: {to: universe, refine: 8}
+""",
+        "5:31: refine goes by the loss halfway between two models, and to: universe has more to go between",
+    ),
+    Malformed(
+        """\
+recipe: 1
 models: [a, b]
 output: out
 match: {method: identity, heads: in_place, special_ids: [101]}

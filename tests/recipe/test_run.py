@@ -16,6 +16,10 @@ from graphmerge.checkpoint import load_model, load_state
 from graphmerge.errors import InputError, RecipeError
 from graphmerge.merge import combine
 from graphmerge.recipe import run_recipe, work_folder
+from graphmerge.recipe.estimate import estimate
+from graphmerge.recipe.plan import make_plan
+from graphmerge.recipe.read import read_recipe
+from graphmerge.recipe.stages import match_options
 from tests.cli.test_commands import run as command
 from tests.recipe.home import DATA, files, furnish, write
 
@@ -25,6 +29,8 @@ WHOLE = {
     "merge": {"weights": [0.25, 0.75]},
     "seed": 5,
 }
+
+TO = ("first", "universe")
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +223,36 @@ def test_three_models_and_text(home):
     assert report.weights == (1 / 3, 1 / 3, 1 / 3)
     assert report.groups[0] == ("layers.0.ffn", "layers.1.ffn")
     assert {"permutations-1.safetensors", "permutations-2.safetensors"} < files(home / "out").keys()
+
+
+@pytest.mark.parametrize("method", ["weights", "activations"])
+def test_three_models_to_one_another(home, method):
+    """What the recipe writes is what `match_many` finds, and going round the three is the identity."""
+    keys = {"models": ["a", "b", "c"], "groups": "ffn,heads", "calibration": DATA, "seed": 5}
+    recipe = write(home, match={"method": method, "to": "universe"}, **keys)
+    report = run_recipe(recipe)
+    saved = [gm.Permutations.load(home / "out" / f"permutations-{n}.safetensors") for n in (1, 2)]
+    models = [load_model(home / name).model for name in "abc"]
+    plan = make_plan(read_recipe(recipe), home, home / "other")
+    arguments = match_options(plan) | {"groups": "ffn,heads", "device": "cpu"}
+    found = gm.match_many(models, gm.trace(models[0]).symmetry(), to="universe", **arguments)
+    assert tuple(saved) == found.permutations
+    assert report.groups == (found.groups, found.groups)
+    merged, states = load_state(home / "out"), [p.apply(m.state_dict()) for p, m in zip(saved, models[1:])]
+    key = "transformer.h.0.mlp.c_fc.weight"
+    torch.testing.assert_close(merged[key], (models[0].state_dict()[key] + states[0][key] + states[1][key]) / 3)
+    before = files(home / "out")
+    run_recipe(recipe, force=True)
+    assert files(home / "out") == before
+
+
+def test_what_matching_to_one_another_will_take(home):
+    keys = {"models": ["a", "b", "c"], "calibration": DATA}
+    plans = [make_plan(read_recipe(write(home, match={"method": "activations", "to": to}, **keys)), home) for to in TO]
+    first, universe = (estimate(plan)[1] for plan in plans)
+    assert "6 × 2 batches of activations, 3 × " in universe.what
+    assert "4 × 2 batches of activations, 2 × " in first.what
+    assert universe.memory > first.memory
 
 
 @pytest.mark.parametrize("spec", ["packaged", "gpt2", "spec.yaml"])
