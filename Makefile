@@ -1,6 +1,7 @@
 # make demo | test | check: each sets itself up first. Nothing is needed but Python >= 3.11 and make.
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
@@ -8,7 +9,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow check format install clean
+.PHONY: demo test test-slow check format install peers clean
 
 demo: $(STAMP)  ## derive, prove, match, merge and measure two pairs of trained models
 	@echo "== graphmerge demo: two pairs of small trained Transformers, about a minute"
@@ -34,6 +35,14 @@ format: $(STAMP)
 
 install: $(STAMP)
 
+peers: $(PEERS)/.installed  ## the tools that benchmarks/compare.py measures ours beside, in an environment of their own
+
+$(PEERS)/.installed: benchmarks/peers.txt
+	@echo "== creating $(PEERS) with the versions of benchmarks/peers.txt (minutes, once)"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $(PEERS)/.installed
+
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "graphmerge needs Python 3.11 or newer; set PYTHON=... (found: $$($(PYTHON) --version))"; exit 1; }
@@ -43,4 +52,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) $(PEERS) demo-output

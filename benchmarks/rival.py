@@ -45,9 +45,10 @@ def timed(call: Callable[[], int]) -> tuple[float, float, int]:
     return time.perf_counter() - wall, time.process_time() - cpu, groups
 
 
-def summary(spent: dict[str, list[float]]) -> dict[str, float]:
+def summary(spent: dict[str, list[float]]) -> dict[str, Any]:
     ratios = [a / b for a, b in zip(spent["ours"], spent["theirs"])]
     return {
+        **spent,
         "ours_min": min(spent["ours"]),
         "ours_median": statistics.median(spent["ours"]),
         "theirs_min": min(spent["theirs"]),

@@ -1,0 +1,1 @@
+"""The rows of `benchmarks.compare`, and the table that they make."""
