@@ -24,6 +24,8 @@ from pathlib import Path
 from benchmarks.rows.table import Row, table
 
 ROWS = {
+    1: "soundness",
+    2: "weight matching",
     3: "groups",
     4: "merging",
     5: "statistics",
@@ -37,11 +39,15 @@ def inside(number: int, runs: int, tokens: int) -> Row:
     import torch
     import transformers
 
-    from benchmarks.rows import alone, beside
+    from benchmarks.rows import alone, beside, soundness
 
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     match number:
+        case 1:
+            return soundness.soundness()
+        case 2:
+            return soundness.pairs(runs)
         case 3:
             return beside.groups(runs)
         case 4:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from benchmarks.compare import ROWS
+from benchmarks.rows.soundness import _described
 from benchmarks.rows.table import HEAD, Figure, Row, table
 from benchmarks.rows.timing import Spent, alternating, child
 
@@ -66,6 +67,13 @@ def test_a_child_reports_its_own_memory_and_its_failure() -> None:
     assert child([sys.executable, "-c", "x = bytearray(200_000_000)"]).peak > 200e6
     with pytest.raises(RuntimeError, match="no such thing"):
         child([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+def test_a_tool_that_changes_the_outputs_or_does_not_end_is_said_to() -> None:
+    found = {"moved": 2, "tensors": 42, "changed": 0.5}
+    assert _described(found, 30) == "moves 2 of 42 tensors, outputs change by 0.5 of the largest (unsound)"
+    assert _described(found | {"changed": 1e-7}, 30).endswith("(sound)")
+    assert _described(None, 30) == "did not end in 30 s"
 
 
 def test_rows_are_numbered_as_they_are_shown() -> None:
