@@ -8,6 +8,7 @@ operations are applied to a few tensors at a time instead of to a whole model.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from graphmerge.checkpoint.shards import Entry
 from graphmerge.checkpoint.wording import listed
 
 Tensors = Mapping[str, torch.Tensor]
+Read = Callable[[str], torch.Tensor]  # what is stored under a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,9 @@ class Conversion:
         """Is the tensor stored as the class takes it, under whichever name?"""
         return type(self) is Conversion
 
-    def load(self, stored: Tensors) -> dict[str, torch.Tensor]:
+    def load(self, read: Read) -> dict[str, torch.Tensor]:
         """What the class takes, of what is stored."""
-        return {self.keys[0]: stored[self.names[0]]}
+        return {self.keys[0]: read(self.names[0])}
 
     def store(self, tensors: Tensors) -> dict[str, torch.Tensor]:
         """The inverse of `load`."""
@@ -51,9 +53,9 @@ class Converted(Conversion):
     converter: Any = field(repr=False)
     patterns: tuple[str, ...]
 
-    def load(self, stored: Tensors) -> dict[str, torch.Tensor]:
+    def load(self, read: Read) -> dict[str, torch.Tensor]:
         """What the class takes, of what is stored."""
-        return _load(self.model, self.converter, self.keys[0], self.names, self.patterns, stored)
+        return _load(self.model, self.converter, self.keys[0], self.names, self.patterns, read)
 
     def store(self, tensors: Tensors) -> dict[str, torch.Tensor]:
         """The inverse of `load`."""
@@ -130,7 +132,7 @@ class _Sorter:
         converter = next(c for c in self.converters if patterns[0] in c.source_patterns)
         shapes = {name: torch.empty(entries[name].shape, dtype=entries[name].dtype, device="meta") for name in names}
         try:
-            loaded = _load(self.model, converter, key, names, patterns, shapes)
+            loaded = _load(self.model, converter, key, names, patterns, shapes.__getitem__)
             found = Converted(tuple(loaded), tuple(names), self.model, converter, tuple(patterns))
             back = found.store(loaded)
         except Exception:  # the library's operations raise whatever they meet
@@ -141,11 +143,14 @@ class _Sorter:
 
 
 def _load(
-    model: Any, converter: Any, key: str, names: Sequence[str], patterns: Sequence[str], stored: Tensors
+    model: Any, converter: Any, key: str, names: Sequence[str], patterns: Sequence[str], read: Read
 ) -> dict[str, torch.Tensor]:
-    """What a converter of the library makes of stored tensors; ``key`` is the first tensor that it makes."""
+    """What a converter of the library makes of stored tensors; ``key`` is the first tensor that it makes.
+
+    The converter reads them itself, so that nobody else holds them once it has stacked them.
+    """
     own = copy.deepcopy(converter)  # it collects what it is given
     for name, pattern in zip(names, patterns):
-        own.add_tensor(key, name, pattern, stored[name])
+        own.add_tensor(key, name, pattern, functools.partial(read, name))
     made = own.convert(key, model=model, config=model.config)
     return {k: t[0] if isinstance(t, list) else t for k, t in made.items()}

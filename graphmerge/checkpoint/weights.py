@@ -66,7 +66,7 @@ class Weights:
     def read_stored(self, key: str) -> torch.Tensor:
         """As `read`, of a key in ``sources``."""
         conversion, entries = self.sources[key], self.entries or {}
-        tensor = conversion.load({name: read_tensor(entries[name]) for name in conversion.names})[key]
+        tensor = conversion.load(lambda name: read_tensor(entries[name]))[key]
         check_finite({key: tensor}, self.loaded.source)
         return tensor
 
