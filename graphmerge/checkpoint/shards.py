@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from safetensors import safe_open
 from graphmerge.errors import InputError
 
 CHUNK: Final = 1 << 24  # bytes that are compared at once
+PAGES: Final = 1 << 20  # bytes from which a tensor gets memory pages of its own
 
 # Names of dtypes in a file, in the order in which the library lays tensors out: the last first.
 DTYPES: Final[Mapping[str, torch.dtype]] = {
@@ -108,7 +110,10 @@ def read_tensor(entry: Entry) -> torch.Tensor:
     Raises:
         InputError: the file has become shorter.
     """
-    raw = torch.empty(entry.length, dtype=torch.uint8)
+    # pages of its own: what the allocator keeps of many freed tensors of middling size adds up to several large ones
+    large = entry.length >= PAGES
+    own = torch.frombuffer(mmap.mmap(-1, entry.length), dtype=torch.uint8) if large else None
+    raw = torch.empty(entry.length, dtype=torch.uint8) if own is None else own
     with entry.file.open("rb", buffering=0) as stream:
         stream.seek(entry.start)
         view, done = raw.numpy().data, 0
