@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -34,6 +35,33 @@ def write_beside(path: Path) -> Iterator[Path]:
     finally:
         if beside.exists():  # which it cannot in a folder that is none
             beside.unlink()
+
+
+def write_json(data: Mapping[str, Any], path: str | Path | None = None) -> str:
+    """The data as JSON text, written to ``path`` too if one is given.
+
+    Raises:
+        InputError: as `write_beside`.
+    """
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+    if path is not None:
+        with write_beside(Path(path)) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return text
+
+
+def read_json(source: str | Path) -> tuple[Any, str]:
+    """What stands in a JSON text or file, and what to call that place in a message.
+
+    Raises:
+        InputError: it is not readable.
+    """
+    text = str(source)
+    where = "the JSON text" if text.lstrip().startswith("{") else text
+    try:
+        return json.loads(text if where != text else Path(source).read_text(encoding="utf-8")), where
+    except (OSError, ValueError) as error:
+        raise InputError(f"{where} is not readable JSON ({error})") from None
 
 
 def order_metadata(path: Path) -> None:

@@ -69,12 +69,14 @@ def conversions(model: nn.Module, entries: Mapping[str, Entry]) -> tuple[list[Co
 
     The other value says why the files do not tell what is meant, if they do not.
     """
+    known = model.state_dict()
+    plain = [Conversion((name,), (name,)) for name in entries if name in known]
     if not isinstance(model, PreTrainedModel):
-        return [Conversion((name,), (name,)) for name in entries if name in model.state_dict()], None
+        return plain, None
     try:
         sorter = _Sorter(model)
     except ImportError:  # a version that keeps its tables elsewhere; names that are not the class's are then unused
-        return [Conversion((name,), (name,)) for name in entries if name in model.state_dict()], None
+        return plain, None
     return sorter.sorted(entries)
 
 

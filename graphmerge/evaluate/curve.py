@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from graphmerge.errors import InputError
 from graphmerge.evaluate.metrics import METRICS
-from graphmerge.files import write_beside
+from graphmerge.files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,11 +128,7 @@ class Curve:
         """The curve as JSON text, written to ``path`` too if one is given; `from_json` reads either."""
         data = {"format": FORMAT, **dataclasses.asdict(self)}
         data = {key: value for key, value in data.items() if value or key not in OPTIONAL}
-        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-        if path is not None:
-            with write_beside(Path(path)) as beside:
-                beside.write_text(text, encoding="utf-8")
-        return text
+        return write_json(data, path)
 
     @classmethod
     def from_json(cls, source: str | Path) -> Curve:
@@ -142,12 +137,7 @@ class Curve:
         Raises:
             InputError: it is no curve that `to_json` wrote.
         """
-        text = str(source)
-        where = "the JSON text" if text.lstrip().startswith("{") else text
-        try:
-            data = json.loads(text if where != text else Path(source).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{where} is not readable JSON ({error})") from None
+        data, where = read_json(source)
         names = {field.name for field in dataclasses.fields(cls)}
         whole = isinstance(data, dict) and data.pop("format", None) == FORMAT
         if not whole or not names - set(OPTIONAL) <= data.keys() <= names:

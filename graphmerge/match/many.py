@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
 from graphmerge.evaluate.loss import Loss
-from graphmerge.files import write_beside
+from graphmerge.files import write_json
 from graphmerge.match.ascent import Progress
 from graphmerge.match.freedom import freedom
 from graphmerge.match.halfway import Middle
@@ -86,11 +85,7 @@ class Matches:
             "options": dataclasses.asdict(self.options),
             "unsound": list(self.permutations[0].symmetry.unsound),
         }
-        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-        if path is not None:
-            with write_beside(Path(path)) as beside:
-                beside.write_text(text, encoding="utf-8")
-        return text
+        return write_json(data, path)
 
 
 def match_many(

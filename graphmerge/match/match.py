@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from graphmerge.device import resolve_device
 from graphmerge.errors import InputError
 from graphmerge.evaluate.batches import Batch, listed_once
 from graphmerge.evaluate.loss import Loss
-from graphmerge.files import write_beside
+from graphmerge.files import write_json
 from graphmerge.match.ascent import Progress
 from graphmerge.match.freedom import freedom
 from graphmerge.match.halfway import Halfway
@@ -70,11 +69,7 @@ class Match:
             "options": dataclasses.asdict(self.options),
             "unsound": list(self.permutations.symmetry.unsound),
         }
-        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-        if path is not None:
-            with write_beside(Path(path)) as beside:
-                beside.write_text(text, encoding="utf-8")
-        return text
+        return write_json(data, path)
 
 
 def match(

@@ -69,9 +69,11 @@ def refine_match(
     Raises:
         InputError: the loss has no gradient.
     """
-    search = _Search(halfway, start, groups)
     best, barriers, length, waited, done = start, [halfway.barrier(start)], RATE, 0, 0
     lowest = barriers[0]
+    if lowest <= GAIN * abs(halfway.ends):  # and so no copies of the weights
+        return Refined(best, tuple(barriers), done)
+    search = _Search(halfway, start, groups)
     while done < steps and lowest > GAIN * abs(halfway.ends) and length > RATE * 0.5 ** (HALVINGS + 1):
         for _ in range(min(CHECK, steps - done)):
             search.step(length)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphmerge.errors import InputError
 from graphmerge.evaluate import Curve
-from graphmerge.files import write_beside
+from graphmerge.files import read_json, write_json
+from graphmerge.sweep.forecast import Pair
 from graphmerge.sweep.journal import read_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Pair = tuple[str, str]
 VANILLA = "vanilla"
 FORMAT = "graphmerge.curves.1"
 
@@ -146,11 +146,7 @@ class Curves:
             "barrier_error": self.barrier_error,
             "vanilla_barrier": self.vanilla_barrier,
         }
-        text = json.dumps(data, indent=2, sort_keys=True) + "\n"
-        if path is not None:
-            with write_beside(Path(path)) as beside:
-                beside.write_text(text, encoding="utf-8")
-        return text
+        return write_json(data, path)
 
     @classmethod
     def from_json(cls, source: str | Path) -> Curves:
@@ -159,12 +155,7 @@ class Curves:
         Raises:
             InputError: it holds none that `to_json` wrote.
         """
-        text = str(source)
-        where = "the JSON text" if text.lstrip().startswith("{") else text
-        try:
-            data = json.loads(text if where != text else Path(source).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{where} is not readable JSON ({error})") from None
+        data, where = read_json(source)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise InputError(f"{where} holds no curves; expected what Curves.to_json wrote")
         curves = tuple(Curve.from_json(json.dumps(curve)) for curve in data["curves"])
